@@ -1,0 +1,100 @@
+"""What there is: experiments, models, GPUs and images, read from YAML, with errors that name file and entry."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from pipeline import codec
+from pipeline.errors import UsageError
+from pipeline.spec import Experiment, Gpu, Image, Model, Prompt, Variant
+
+CONFIG = Path(__file__).parent / "config"
+IMAGES = Path(__file__).parent.parent / "images"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that can be asked for by name, in the order of the files."""
+
+    experiments: Mapping[str, Experiment]
+    models: Mapping[str, Model]
+    gpus: Mapping[str, Gpu]
+    prompts: Mapping[str, Prompt]
+    images: Mapping[str, Image]
+
+
+def load_catalog(config: Path = CONFIG, images: Path = IMAGES) -> Catalog:
+    """Read the configuration. images may be missing (inside an image it is): then there are none."""
+    experiments = _read_yaml(config / "experiments.yaml")
+    catalog = Catalog(
+        experiments=_entries(Experiment, experiments, "experiments", config / "experiments.yaml"),
+        models=_entries(Model, _read_yaml(config / "models.yaml"), "models", config / "models.yaml"),
+        gpus=_entries(Gpu, _read_yaml(config / "gpus.yaml"), "gpus", config / "gpus.yaml"),
+        prompts={
+            name: Prompt(name, codec.decode(str, template, f"{config / 'experiments.yaml'}: prompts.{name}"))
+            for name, template in experiments.get("prompts", {}).items()
+        },
+        images={path.parent.name: _read_image(path) for path in sorted(images.glob("*/image.yaml"))},
+    )
+    _check_references(catalog, config)
+    return catalog
+
+
+def find(entries: Mapping[str, T], name: str, what: str) -> T:
+    """The entry of that name; a UsageError lists the nearest names, or all of them where none is near."""
+    if name in entries:
+        return entries[name]
+    near = difflib.get_close_matches(name, entries, n=3, cutoff=0.5)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(entries)}"
+    raise UsageError(f"unknown {what} {name!r}; {advice}")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML ({error})") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: expected a mapping at the top")
+    return value
+
+
+def _entries(kind: type[T], content: Mapping[str, Any], section: str, path: Path) -> dict[str, T]:
+    if not isinstance(content.get(section), dict):
+        raise UsageError(f"{path}: expected a mapping under {section!r}")
+    return {name: _named(kind, name, entry, f"{path}: {name}") for name, entry in content[section].items()}
+
+
+def _named(kind: type[T], name: str, entry: Any, where: str) -> T:
+    """Decode an entry whose name is its key in the file."""
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where}: expected fields, found {entry!r}")
+    return codec.decode(kind, {"name": name, **entry}, where)
+
+
+def _read_image(path: Path) -> Image:
+    content = _read_yaml(path)
+    variants = _entries(Variant, content, "variants", path)
+    return _named(Image, path.parent.name, {**content, "variants": [codec.encode(v) for v in variants.values()]}, str(path))
+
+
+def _check_references(catalog: Catalog, config: Path) -> None:
+    for experiment in catalog.experiments.values():
+        if catalog.images and experiment.image not in catalog.images:
+            raise UsageError(
+                f"{config / 'experiments.yaml'}: {experiment.name}: there is no images/{experiment.image}/image.yaml"
+            )
+    for model in catalog.models.values():
+        if model.prompt not in catalog.prompts:
+            raise UsageError(f"{config / 'models.yaml'}: {model.name}: no prompt {model.prompt!r} in experiments.yaml")
+        for form, source in model.weights.items():
+            if source.source == "convert" and source.convert_from not in model.weights:
+                raise UsageError(f"{config / 'models.yaml'}: {model.name}: {form}: convert_from names no format")

@@ -1,0 +1,106 @@
+"""Dataclasses to and from plain JSON or YAML values, strictly: what does not fit is an error that names the place."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, Union
+
+from pipeline.errors import UsageError
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> Any:
+    """Plain dicts, lists and scalars for a dataclass (tuples become lists), keys in field order."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
+    return value
+
+
+def decode(kind: type[T], value: Any, where: str) -> T:
+    """Build the dataclass `kind` from plain values.
+
+    where: how an error names the place, e.g. "experiments.yaml: none".
+    Raises UsageError for a missing, unknown or mistyped field.
+    """
+    return typing.cast(T, _decode(kind, value, where))
+
+
+def _decode(kind: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    if kind is Any or kind is object:
+        return value
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(typing.cast(type, kind), value, where)
+    if origin in (Union, types.UnionType):
+        return _decode_optional(typing.get_args(kind), value, where)
+    if origin is Literal:
+        if value not in typing.get_args(kind):
+            raise UsageError(f"{where}: {value!r} is none of {', '.join(map(repr, typing.get_args(kind)))}")
+        return value
+    if origin in (tuple, Sequence, list):
+        return _decode_list(kind, value, where)
+    if origin in (dict, Mapping):
+        return _decode_mapping(kind, value, where)
+    return _decode_scalar(kind, value, where)
+
+
+def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where}: expected fields, found {value!r}")
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = [key for key in value if key not in fields]
+    if unknown:
+        raise UsageError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(fields)}")
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in value
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise UsageError(f"{where}: field {missing[0]!r} is missing")
+    return kind(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in fields if name in value})
+
+
+def _decode_optional(options: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    remaining = [option for option in options if option is not type(None)]
+    for option in remaining[:-1]:
+        try:
+            return _decode(option, value, where)
+        except UsageError:
+            continue
+    return _decode(remaining[-1], value, where)
+
+
+def _decode_list(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise UsageError(f"{where}: expected a list, found {value!r}")
+    item = typing.get_args(kind)[0]
+    items = [_decode(item, entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+    return items if typing.get_origin(kind) is list else tuple(items)
+
+
+def _decode_mapping(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where}: expected fields, found {value!r}")
+    item = typing.get_args(kind)[1]
+    return {str(key): _decode(item, entry, f"{where}.{key}") for key, entry in value.items()}
+
+
+def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    # bool is a subclass of int, so `true` would pass as 1 without this
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise UsageError(f"{where}: expected {kind.__name__}, found {value!r}")
+    return value

@@ -1,0 +1,242 @@
+"""What a job leaves behind: result.json and documents.jsonl, their types, readers and writers.
+
+A figure that is not known is None, never 0. Times are seconds, memory is bytes, energy is joules.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline import codec
+from pipeline.errors import UsageError
+from pipeline.files import read_json, write_atomically, write_json
+from pipeline.spec import Scenario, Workload
+
+SCHEMA_VERSION = 1
+RESULT_FILE = "result.json"
+DOCUMENTS_FILE = "documents.jsonl"
+LOG_FILE = "log.txt"
+
+Status = Literal["ok", "failed", "timed_out", "skipped"]
+Phase = Literal["plan", "prepare", "start", "load", "encode", "warmup", "generate", "score", "save"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job is not ok. class_: a class of failures.yaml, `unknown` where none matches."""
+
+    class_: str
+    phase: Phase
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """The job as a reader of results sees it: names, not settings."""
+
+    key: str
+    run: str
+    experiment: str
+    optimization: str
+    ranked: bool
+    backend: str
+    model: str | None
+    model_revision: str | None
+    gpu: str
+    image: str
+    variant: str | None
+    launcher: str
+    scenario: Scenario
+    launch: int
+    workload: Workload
+
+
+@dataclass(frozen=True)
+class UsedSettings:
+    """batch_size_asked: None where the engine was left to batch by itself."""
+
+    dtype: str | None = None
+    quantization: str | None = None
+    attention: str | None = None
+    batch_size_asked: int | None = None
+    batch_size_used: int | None = None
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """kind: real, rtn (round-to-nearest quantised here, not calibrated) or synthetic."""
+
+    kind: Literal["real", "rtn", "synthetic"]
+    sha256: str
+    made_by: str | None = None
+    perplexity: float | None = None
+    perplexity_original: float | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Captured unasked. memory_bytes: of the GPU, or of the machine where no GPU is used."""
+
+    gpu_name: str | None = None
+    gpu_count: int = 0
+    compute_capability: float | None = None
+    driver_version: str | None = None
+    cuda_version: str | None = None
+    cpu: str | None = None
+    cpu_count: int | None = None
+    memory_bytes: int | None = None
+    python: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    image_digest: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    host_os: str | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """generate_s: from handing over the first request to the last completion. repeats: its raw values."""
+
+    load_s: float | None = None
+    compile_s: float | None = None
+    warmup_s: float | None = None
+    generate_s: float | None = None
+    score_s: float | None = None
+    repeats: tuple[float, ...] = ()
+    segments: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Over documents: percentiles by linear interpolation."""
+
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Derived from documents.jsonl and the telemetry; `docs` counts completed documents."""
+
+    docs: int
+    docs_per_s: float | None = None
+    output_tokens_per_s: float | None = None
+    prompt_tokens_mean: float | None = None
+    output_tokens_mean: float | None = None
+    latency_s: Distribution | None = None
+    ttft_s: Distribution | None = None
+    tpot_s: Distribution | None = None
+    peak_memory_bytes: int | None = None
+    weights_bytes: int | None = None
+    kv_cache_bytes: int | None = None
+    energy_j: float | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """ROUGE F1 as plain means over documents, no stemming; settings says with what they were computed."""
+
+    rouge1_f1: float | None
+    rouge2_f1: float | None
+    rougeL_f1: float | None
+    rougeLsum_f1: float | None
+    output_words_mean: float | None
+    empty_outputs: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DocumentResult:
+    """One line of documents.jsonl.
+
+    latency_s, ttft_s: from hand-over (offline) or from the request's start (single).
+    tpot_s: mean time per output token after the first. None where tokens can't be observed.
+    finish_reason: stop, length, or too_long (prompt and new tokens exceed the model's context: not generated).
+    """
+
+    id: str
+    text: str
+    finish_reason: Literal["stop", "length", "too_long"]
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    latency_s: float | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    rouge1_f1: float | None = None
+    rouge2_f1: float | None = None
+    rougeL_f1: float | None = None
+    rougeLsum_f1: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One job's outcome, failures included: the content of result.json."""
+
+    job: JobSummary
+    status: Status
+    failure: Failure | None = None
+    settings: UsedSettings = UsedSettings()
+    weights: Weights | None = None
+    prompt_ids_sha256: str | None = None
+    environment: Environment = Environment()
+    timing: Timing = Timing()
+    metrics: Metrics | None = None
+    quality: Quality | None = None
+    roofline: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    finished_at: str | None = None
+    schema_version: int = SCHEMA_VERSION
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Write result.json atomically."""
+    value = codec.encode(result)
+    if value["failure"] is not None:
+        value["failure"] = {"class": value["failure"].pop("class_"), **value["failure"]}
+    write_json(folder / RESULT_FILE, {"schema_version": value.pop("schema_version"), **value})
+
+
+def read_result(path: Path) -> Result:
+    """Read one result.json. A UsageError names what is wrong; a newer schema version is refused with advice."""
+    value = read_json(path)
+    if not isinstance(value, dict) or "schema_version" not in value:
+        raise UsageError(f"{path}: not a result file (no schema_version); move it away or delete it")
+    if value["schema_version"] != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path}: schema_version {value['schema_version']}, this version reads {SCHEMA_VERSION}; "
+            "read it with the version that wrote it"
+        )
+    if isinstance(value.get("failure"), dict) and "class" in value["failure"]:
+        value["failure"]["class_"] = value["failure"].pop("class")
+    return codec.decode(Result, value, str(path))
+
+
+def document_line(document: DocumentResult) -> str:
+    """One line of documents.jsonl, newline included."""
+    return json.dumps(codec.encode(document), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_documents(folder: Path, documents: Iterable[DocumentResult]) -> None:
+    """Write documents.jsonl atomically."""
+    write_atomically(folder / DOCUMENTS_FILE, "".join(map(document_line, documents)))
+
+
+def read_documents(path: Path) -> list[DocumentResult]:
+    """Read documents.jsonl. A torn last line (the writer was killed) is dropped; damage elsewhere is a UsageError."""
+    *whole, _torn = path.read_bytes().split(b"\n")
+    documents = []
+    for number, line in enumerate(whole, start=1):
+        where = f"{path}: line {number}"
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{where}: not valid JSON ({error}); delete the job's folder to run it again") from error
+        documents.append(codec.decode(DocumentResult, value, where))
+    return documents

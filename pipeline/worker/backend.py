@@ -1,0 +1,113 @@
+"""The contract between the runner and an engine's adapter.
+
+An adapter translates; it never reads a clock, never scores and never writes results. The runner calls, in this order:
+create(setup), load(), encode() for all prompts, generate() one or more times, memory(), settings(), close().
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pipeline.spec import Device
+
+OnStep = Callable[[Mapping[str, int]], None]
+"""Called once per engine step with request id -> tokens added in this step, where the engine can tell cheaply."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an adapter is given before loading.
+
+    weights: the file or folder to open; None for an experiment without a model.
+    dtype: float32, float16 or bfloat16. options: the experiment's own, in the engine's terms.
+    batch_size: documents a step; None lets the engine decide.
+    max_length: prompt plus new tokens of the longest request are at most this many; at most the model's context.
+    eos_ids: the ids that end a completion, instead of whatever the checkpoint's own configuration says.
+    """
+
+    weights: Path | None
+    device: Device
+    dtype: str
+    options: Mapping[str, Any]
+    batch_size: int | None
+    max_length: int
+    eos_ids: tuple[int, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """One document to summarise. prompt_ids: what the engine must be fed, exactly; empty where no model runs."""
+
+    id: str
+    document: str
+    prompt_ids: tuple[int, ...]
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A finished request.
+
+    output_ids: the generated ids without the prompt, the end-of-sequence id included if one ended it (it cost a
+    step); None where no model ran. text: the same, decoded, special tokens left out.
+    finish_reason: stop (an end-of-sequence id) or length (the token limit).
+    """
+
+    id: str
+    text: str
+    output_ids: tuple[int, ...] | None
+    finish_reason: Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """What the engine itself knows of its memory, in bytes. kv_cache_bytes: the pool it reserved, or None."""
+
+    weights_bytes: int | None = None
+    kv_cache_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was really used, as read back from the engine where it tells. engine_args: JSON values only."""
+
+    dtype: str | None = None
+    quantization: str | None = None
+    attention: str | None = None
+    batch_size_used: int | None = None
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """An engine behind an adapter."""
+
+    def load(self) -> None:
+        """Load weights and start the engine, up to being ready for a first request."""
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]] | None:
+        """Token ids of prompts by the model's own tokenizer, special tokens recognised; None where no model runs.
+
+        Whether a beginning-of-sequence id is added does not matter: the runner makes sure of exactly one.
+        """
+
+    def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
+        """Complete all requests greedily, batched as the engine likes; yield each completion when it is finished."""
+
+    def memory(self) -> MemoryUse:
+        """What the weights and the KV cache take."""
+
+    def settings(self) -> Settings:
+        """What was really used."""
+
+    def close(self) -> None:
+        """Free the device and end the engine's processes. Safe to call twice, and after a failed load."""
+
+
+def create_backend(name: str, setup: Setup) -> Backend:
+    """Import pipeline.worker.backends.<name> and create its adapter, not loaded yet."""
+    module = importlib.import_module(f"pipeline.worker.backends.{name}")
+    backend: Backend = module.create(setup)
+    return backend

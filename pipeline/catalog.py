@@ -10,7 +10,7 @@ import yaml
 
 from pipeline import codec
 from pipeline.errors import UsageError
-from pipeline.spec import Experiment, Gpu, Image, Model, Prompt, Variant
+from pipeline.spec import Defaults, Experiment, Gpu, Image, Model, Prompt, Variant
 
 CONFIG = Path(__file__).parent / "config"
 IMAGES = Path(__file__).parent.parent / "images"
@@ -26,24 +26,32 @@ class Catalog:
     models: Mapping[str, Model]
     gpus: Mapping[str, Gpu]
     prompts: Mapping[str, Prompt]
+    defaults: Mapping[str, Defaults]
     images: Mapping[str, Image]
 
 
 def load_catalog(config: Path = CONFIG, images: Path = IMAGES) -> Catalog:
     """Read the configuration. images may be missing (inside an image it is): then there are none."""
-    experiments = _read_yaml(config / "experiments.yaml")
+    experiments = config / "experiments.yaml"
+    prompts = _read_yaml(experiments).get("prompts", {})
     catalog = Catalog(
-        experiments=_entries(Experiment, experiments, "experiments", config / "experiments.yaml"),
-        models=_entries(Model, _read_yaml(config / "models.yaml"), "models", config / "models.yaml"),
-        gpus=_entries(Gpu, _read_yaml(config / "gpus.yaml"), "gpus", config / "gpus.yaml"),
+        experiments=read_entries(Experiment, experiments, "experiments"),
+        models=read_entries(Model, config / "models.yaml", "models"),
+        gpus=read_entries(Gpu, config / "gpus.yaml", "gpus"),
         prompts={
-            name: Prompt(name, codec.decode(str, template, f"{config / 'experiments.yaml'}: prompts.{name}"))
-            for name, template in experiments.get("prompts", {}).items()
+            name: Prompt(name, codec.decode(str, template, f"{experiments}: prompts.{name}"))
+            for name, template in prompts.items()
         },
+        defaults=read_entries(Defaults, experiments, "defaults"),
         images={path.parent.name: _read_image(path) for path in sorted(images.glob("*/image.yaml"))},
     )
     _check_references(catalog, config)
     return catalog
+
+
+def read_entries(kind: type[T], path: Path, section: str) -> dict[str, T]:
+    """The entries under `section` of a YAML file, each with its key as its name; a UsageError names file and entry."""
+    return _entries(kind, _read_yaml(path), section, path)
 
 
 def find(entries: Mapping[str, T], name: str, what: str) -> T:
@@ -83,7 +91,9 @@ def _named(kind: type[T], name: str, entry: Any, where: str) -> T:
 def _read_image(path: Path) -> Image:
     content = _read_yaml(path)
     variants = _entries(Variant, content, "variants", path)
-    return _named(Image, path.parent.name, {**content, "variants": [codec.encode(v) for v in variants.values()]}, str(path))
+    return _named(
+        Image, path.parent.name, {**content, "variants": [codec.encode(v) for v in variants.values()]}, str(path)
+    )
 
 
 def _check_references(catalog: Catalog, config: Path) -> None:

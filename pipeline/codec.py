@@ -61,9 +61,7 @@ def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
     missing = [
         name
         for name, field in fields.items()
-        if name not in value
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
+        if name not in value and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
     if missing:
         raise UsageError(f"{where}: field {missing[0]!r} is missing")

@@ -66,6 +66,10 @@ def _text(value: dict[str, Any], name: str, where: str) -> str:
         raise UsageError(f"{where}: field {name!r} must be text, found {type(text).__name__}")
     if not text.strip():
         raise UsageError(f"{where}: field {name!r} is empty; fill it or remove the line")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # JSON can spell half a surrogate pair, which no file or tokenizer can hold
+        raise UsageError(f"{where}: field {name!r} holds a broken Unicode escape ({error.reason}); mend it") from error
     return text
 
 

@@ -4,28 +4,37 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pipeline.errors import UsageError
 
 CHUNK_BYTES = 1 << 20
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write UTF-8 text so that a reader sees the old file or the new one, never a part of it."""
+@contextmanager
+def open_atomically(path: Path) -> Iterator[TextIO]:
+    """A UTF-8 text stream whose content appears at path when the block ends well, and nowhere when it raises."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes 0600; results are for others to read too
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)  # mkstemp makes 0600; results are for others to read too
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write UTF-8 text so that a reader sees the old file or the new one, never a part of it."""
+    with open_atomically(path) as stream:
+        stream.write(text)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -3,6 +3,7 @@
 A figure that is not known is None, never 0. Times are seconds, memory is bytes, energy is joules.
 """
 
+import datetime
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from pipeline import codec
 from pipeline.errors import UsageError
 from pipeline.files import read_json, write_atomically, write_json
-from pipeline.spec import Scenario, Workload
+from pipeline.spec import Job, Scenario, Workload
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
@@ -193,6 +194,32 @@ class Result:
     warnings: tuple[str, ...] = ()
     finished_at: str | None = None
     schema_version: int = SCHEMA_VERSION
+
+
+def now_utc() -> str:
+    """The time of day for people, in ISO 8601; durations never come from it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def summarize_job(job: Job) -> JobSummary:
+    """The part of a job that its result repeats."""
+    return JobSummary(
+        key=job.key,
+        run=job.run,
+        experiment=job.experiment,
+        optimization=job.optimization,
+        ranked=job.ranked,
+        backend=job.backend,
+        model=job.model.name if job.model else None,
+        model_revision=job.weights.revision if job.weights else None,
+        gpu=job.gpu.name,
+        image=job.image,
+        variant=job.variant,
+        launcher=job.launcher,
+        scenario=job.scenario,
+        launch=job.launch,
+        workload=job.workload,
+    )
 
 
 def write_result(folder: Path, result: Result) -> None:

@@ -9,8 +9,6 @@ Scenario = Literal["single", "offline"]
 
 Device = Literal["cpu", "cuda"]
 
-ENTRYPOINT_JOB_FILE = "job.json"
-
 
 @dataclass(frozen=True)
 class Needs:
@@ -51,6 +49,8 @@ class Variant:
     python: the minor version that the lock was resolved for, e.g. "3.11".
     index: a package index beside the default one that holds some of the lock's wheels, or None.
     min_driver: the lowest NVIDIA driver (major version) that its CUDA needs, or None on a CPU.
+    build_packages: packages without wheels, built last against the others (pip's --no-build-isolation).
+    build_tools: programs that must be on the PATH for that, e.g. nvcc.
     """
 
     name: str
@@ -60,11 +60,16 @@ class Variant:
     index: str | None = None
     min_driver: int | None = None
     build_packages: tuple[str, ...] = ()
+    build_tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Image:
-    """The environment that a backend runs in: images/<name>/image.yaml."""
+    """The environment that a backend runs in: images/<name>/image.yaml.
+
+    provides: the backend whose engine it holds. environment: variables of its processes; {compile_cache} in a value
+    stands for a folder that outlives a job.
+    """
 
     name: str
     description: str
@@ -120,7 +125,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A kind of GPU that --gpu can name. match: a fragment of the name that the driver reports."""
+    """A kind of GPU that --gpu can name. match: a regular expression for a whole word of the driver's name for it."""
 
     name: str
     match: str
@@ -137,6 +142,15 @@ class Prompt:
 
     name: str
     template: str
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a run takes where the command doesn't say. name: the device that it is for."""
+
+    name: str
+    model: str
+    dataset: str
 
 
 @dataclass(frozen=True)
@@ -195,6 +209,16 @@ class JobGpu:
 
 
 @dataclass(frozen=True)
+class HostFacts:
+    """What only the host can tell, recorded beside the result and never part of the key."""
+
+    os: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    image_digest: str | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """One experiment × model × workload on one GPU: all that a worker needs, and job.json's content.
 
@@ -224,3 +248,23 @@ class Job:
     workload: Workload
     lock_sha256: str
     code_sha256: str
+    host: HostFacts = HostFacts()
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One experiment of a plan.
+
+    to_prepare: what has to be made or fetched first. earlier: the status that an earlier command left for this very
+    job; None where there is none or, before the weights are prepared, none can be told.
+    """
+
+    experiment: str
+    action: Literal["run", "skip", "keep"]
+    reason: str | None = None
+    image: str | None = None
+    variant: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    to_prepare: tuple[str, ...] = ()
+    earlier: str | None = None

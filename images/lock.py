@@ -1,0 +1,110 @@
+"""Compile every image's requirements into its locks: one a variant, complete, every file pinned by its SHA-256.
+
+Run from the repository's root as `python -m images.lock [NAME…]`, which is what `make lock` does. A lock is compiled
+from <variant>.in beside it, the files that this includes with -r, <variant>.excludes where there is one (packages to
+leave out of the closure) and uv.toml. Versions in an existing lock are kept as long as the requirements allow them;
+delete the lock to move to newer ones.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.catalog import IMAGES, find, load_catalog
+from pipeline.errors import BenchmarkError
+from pipeline.files import write_atomically
+from pipeline.spec import Image, Variant
+
+PLATFORM = "x86_64-manylinux_2_28"
+UV_CONFIG = IMAGES / "uv.toml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compile the locks of the named images, or of all of them."""
+    parser = argparse.ArgumentParser(prog="python -m images.lock", description="Compile the images' locks.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an image's name (all of them by default)")
+    parser.add_argument(
+        "--without-index",
+        action="store_true",
+        help="don't add the variant's own index: the default index, or UV_FIND_LINKS, has those wheels",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        images = load_catalog().images
+        for image in [find(images, name, "image") for name in options.names] or images.values():
+            for variant in image.variants:
+                path = compile_lock(image, variant, with_index=not options.without_index)
+                print(path.relative_to(IMAGES.parent))
+    except BenchmarkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def compile_lock(image: Image, variant: Variant, with_index: bool = True) -> Path:
+    """Write a variant's lock and return its path. Raises BenchmarkError where the resolver finds no solution."""
+    folder = IMAGES / image.name
+    lock = folder / variant.lock
+    with tempfile.TemporaryDirectory() as scratch:
+        output = Path(scratch) / variant.lock
+        if lock.exists():
+            shutil.copy(lock, output)  # the versions in it are the resolver's first choice
+        done = subprocess.run(
+            [sys.executable, "-m", "uv", *_uv_arguments(variant, folder, with_index), "--output-file", str(output)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise BenchmarkError(f"{image.name}, {variant.name}: no lock\n{done.stderr}")
+        write_atomically(lock, header(variant, folder) + output.read_text(encoding="utf-8"))
+    return lock
+
+
+def header(variant: Variant, folder: Path) -> str:
+    """The comment that a lock begins with. It changes with whatever the lock was compiled from or for."""
+    return (
+        f"# compiled from {variant.name}.in by `make lock`; do not edit\n"
+        f"# for Python {variant.python}, {PLATFORM}\n"
+        f"# inputs sha256: {inputs_sha256(variant, folder)}\n"
+    )
+
+
+def inputs_sha256(variant: Variant, folder: Path) -> str:
+    """SHA-256 over the contents of all that decides a lock, in the order in which it is read."""
+    digest = hashlib.sha256()
+    for path in [*requirement_files(folder / f"{variant.name}.in"), *_excludes(variant, folder), UV_CONFIG]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def requirement_files(path: Path) -> list[Path]:
+    """A requirements file and those that it includes with -r, itself first."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    included = [path.parent / line.removeprefix("-r ").strip() for line in lines if line.startswith("-r ")]
+    return [path, *(file for inner in included for file in requirement_files(inner))]
+
+
+def _uv_arguments(variant: Variant, folder: Path, with_index: bool) -> list[str]:
+    arguments = ["pip", "compile", f"{variant.name}.in", "--quiet", "--no-header", "--generate-hashes"]
+    arguments += ["--config-file", str(UV_CONFIG), "--python-version", variant.python, "--python-platform", PLATFORM]
+    arguments += [part for path in _excludes(variant, folder) for part in ("--excludes", path.name)]
+    if variant.index is not None and with_index:
+        # By default uv takes a package from the first index that has any version of it, and PyTorch's carries old
+        # copies of much else.
+        arguments += ["--index", variant.index, "--index-strategy", "unsafe-best-match"]
+    return arguments
+
+
+def _excludes(variant: Variant, folder: Path) -> list[Path]:
+    path = folder / f"{variant.name}.excludes"
+    return [path] if path.exists() else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

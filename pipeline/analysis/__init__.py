@@ -1,0 +1,1 @@
+"""Pure functions over results: figures, quality, ranking and the classes of failures."""

@@ -1,0 +1,1 @@
+"""Chooses, prepares and starts jobs, on the machine where the command runs."""

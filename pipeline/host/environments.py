@@ -1,0 +1,128 @@
+"""Virtual environments made from locks: one per image, variant and lock, kept and reused."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import BenchmarkError
+from pipeline.files import sha256_file, write_atomically
+from pipeline.host.locks import exclusive
+from pipeline.host.plan import lock_path
+from pipeline.spec import Image, Variant
+
+READY_FILE = "ready"
+LOCK_DIGITS = 12
+
+
+def environment_folder(cache: Path, image: Image, variant: Variant) -> Path:
+    """Where the environment of an image's variant lies; another lock means another folder."""
+    digest = sha256_file(lock_path(image, variant))[:LOCK_DIGITS]
+    return cache / "envs" / f"{image.name}-{variant.name}-{digest}"
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of that minor version: this one, or the first on the PATH that really is one and has venv."""
+    if "{}.{}".format(*sys.version_info[:2]) == version:
+        return sys.executable
+    candidate = shutil.which(f"python{version}")
+    if candidate is None:
+        return None
+    probe = "import sys, venv, ensurepip; print('{}.{}'.format(*sys.version_info[:2]))"
+    # a version manager's shim can stand on the PATH without the interpreter behind it
+    answer = subprocess.run([candidate, "-c", probe], capture_output=True, text=True, check=False)
+    return candidate if answer.returncode == 0 and answer.stdout.strip() == version else None
+
+
+def ensure_environment(cache: Path, image: Image, variant: Variant, log: Path) -> Path:
+    """The environment's folder, made first if it isn't there whole. Raises BenchmarkError naming the log."""
+    folder = environment_folder(cache, image, variant)
+    ready = folder / READY_FILE
+    if ready.exists():
+        return folder
+    with exclusive(cache / "envs" / f".{folder.name}.lock"):
+        if not ready.exists():
+            _make(folder, image, variant, log)
+            write_atomically(ready, lock_path(image, variant).name + "\n")
+    return folder
+
+
+def _make(folder: Path, image: Image, variant: Variant, log: Path) -> None:
+    python = find_python(variant.python)
+    if python is None:
+        raise BenchmarkError(f"image {image.name}: needs Python {variant.python}, which this machine lacks")
+    if folder.exists():
+        shutil.rmtree(folder)  # left half made by a process that died
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+
+        def call(arguments: Sequence[str]) -> bool:
+            output.write(f"$ {' '.join(arguments)}\n".encode())
+            output.flush()
+            return subprocess.run(arguments, stdout=output, stderr=output, check=False).returncode == 0
+
+        if not call([python, "-m", "venv", str(folder)]):
+            raise BenchmarkError(f"image {image.name}: the virtual environment could not be made; see {log}")
+        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        for step in install_steps(lock_path(image, variant).read_text(encoding="utf-8"), variant):
+            listed = folder / f"{step.name}.txt"
+            write_atomically(listed, step.requirements)
+            if not any(call([*install, *options, "--requirement", str(listed)]) for options in step.attempts):
+                raise BenchmarkError(f"image {image.name}: its packages could not be installed; see {log}")
+
+
+@dataclass(frozen=True)
+class InstallStep:
+    """A part of a lock that pip installs at once. attempts: options to try in turn until one succeeds."""
+
+    name: str
+    requirements: str
+    attempts: tuple[tuple[str, ...], ...] = ((),)
+
+
+def install_steps(lock: str, variant: Variant) -> list[InstallStep]:
+    """The lock's requirements in the order to install them.
+
+    Versions with a local part (torch==2.13.0+cpu) are on their vendor's index alone. The user's own pip configuration
+    is asked first, since a wheelhouse or mirror may hold them; asking both indexes for everything would let one
+    shadow the other.
+    """
+    parts: dict[str, list[str]] = {"vendor": [], "default": [], "build": []}
+    for block in re.split(r"(?m)^(?=[A-Za-z0-9])", lock):
+        match = re.match(r"([\w.\-]+)(?:\[[^]]*\])?==(\S+)", block)
+        if match is None:
+            continue  # the header
+        name, version = match.groups()
+        part = "build" if name in variant.build_packages else "vendor" if "+" in version else "default"
+        parts[part].append(block)
+    attempts = {
+        "vendor": ((), ("--index-url", variant.index)) if variant.index else ((),),
+        "default": ((),),
+        "build": (("--no-build-isolation",),),
+    }
+    return [InstallStep(part, "".join(blocks), attempts[part]) for part, blocks in parts.items() if blocks]
+
+
+def process_environment(folder: Path, image: Image, cache: Path, *, network: bool) -> Mapping[str, str]:
+    """The environment variables of a process in that environment.
+
+    Only what fetches may see the network and the Hub's token; user site packages would break the isolation.
+    """
+    secret = () if network else ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
+    inherited = {name: value for name, value in os.environ.items() if name not in (*secret, "PYTHONHOME", "PYTHONPATH")}
+    repository = str(Path(__file__).parent.parent.parent)
+    compile_cache = cache / "compile" / folder.name
+    own = {
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "VIRTUAL_ENV": str(folder),
+        "PYTHONPATH": repository,
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    declared = {name: value.replace("{compile_cache}", str(compile_cache)) for name, value in image.environment.items()}
+    return inherited | own | declared | ({} if network else {"HF_HUB_OFFLINE": "1"})

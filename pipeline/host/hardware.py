@@ -1,0 +1,87 @@
+"""Which GPU a run is for: the name that the user gave, held against what the machine has."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.catalog import find
+from pipeline.errors import UsageError
+from pipeline.gpus import DetectedGpu
+from pipeline.machine import cpu_name
+from pipeline.spec import Gpu, JobGpu
+
+CPU = "cpu"
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The device of a run. dtype: of unquantised weights unless an experiment says otherwise.
+
+    driver: the NVIDIA driver's major version, None where no GPU was found. present: False for a GPU that is only named.
+    """
+
+    gpu: JobGpu
+    dtype: str
+    compute_capability: float | None = None
+    driver: int | None = None
+    present: bool = True
+
+    @property
+    def description(self) -> str:
+        """For messages: "NVIDIA A100-SXM4-40GB (compute capability 8.0)" or "a CPU"."""
+        if self.gpu.device == "cpu":
+            return "a CPU"
+        return f"{self.gpu.found} (compute capability {self.compute_capability})"
+
+
+def choose_hardware(
+    name: str, gpus: Mapping[str, Gpu], detected: Sequence[DetectedGpu], *, force: bool, hypothetical: bool
+) -> Hardware:
+    """The hardware that `name` means here: cpu, auto, or a GPU of gpus.yaml.
+
+    force: take the name although it contradicts the GPU found. hypothetical: a GPU that isn't there may be planned for.
+    Raises UsageError for an unknown name, and for one that contradicts the machine.
+    """
+    if name == CPU or (name == AUTO and not detected):
+        return Hardware(JobGpu(CPU, cpu_name(), "cpu"), dtype="float32")
+    if name == AUTO:
+        return _real(_kind_of(detected[0], gpus), detected[0])
+    listed = find(gpus, name, "GPU (or auto, cpu)")
+    matching = [gpu for gpu in detected if _matches(listed, gpu)]
+    if matching:
+        return _real(listed, matching[0])
+    if force and detected:
+        return _real(listed, detected[0], name)
+    if force or hypothetical:
+        return Hardware(JobGpu(name, name, "cuda"), listed.dtype, listed.compute_capability, present=False)
+    raise UsageError(_contradiction(name, gpus, detected))
+
+
+def _real(listed: Gpu | None, gpu: DetectedGpu, name: str | None = None) -> Hardware:
+    known = listed.name if listed else re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
+    # bfloat16 arithmetic came with Ampere
+    dtype = "bfloat16" if gpu.compute_capability >= 8.0 else "float16"
+    driver = int(gpu.driver_version.split(".")[0])
+    return Hardware(JobGpu(name or known, gpu.name, "cuda"), dtype, gpu.compute_capability, driver)
+
+
+def _kind_of(gpu: DetectedGpu, gpus: Mapping[str, Gpu]) -> Gpu | None:
+    return next((listed for listed in gpus.values() if _matches(listed, gpu)), None)
+
+
+def _matches(listed: Gpu, gpu: DetectedGpu) -> bool:
+    return re.search(rf"\b(?:{listed.match})\b", gpu.name) is not None
+
+
+def _contradiction(name: str, gpus: Mapping[str, Gpu], detected: Sequence[DetectedGpu]) -> str:
+    if not detected:
+        return (
+            f"--gpu {name}: no NVIDIA GPU is visible on this machine (no driver, or NVML can't reach it); "
+            "use --gpu cpu, see what would run with --plan, or insist with --force-gpu"
+        )
+    listed = _kind_of(detected[0], gpus)
+    return (
+        f"--gpu {name}: this machine has {detected[0].name}; "
+        f"use --gpu {listed.name if listed else AUTO}, or insist with --force-gpu"
+    )

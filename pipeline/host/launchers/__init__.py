@@ -1,0 +1,48 @@
+"""What starts a job: one module per launcher, each a Launcher."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.spec import Image, Variant
+
+OnLine = Callable[[str], None]
+"""Called with each line of a job's output, as it comes."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a started command ended. code: negative for a signal. timed_out: the launcher ended it."""
+
+    code: int
+    timed_out: bool = False
+
+
+class Launcher(Protocol):
+    """Makes an image's environment available and runs the entrypoint in it."""
+
+    @property
+    def name(self) -> str:
+        """As --launcher takes it."""
+
+    def why_not(self, image: Image, variant: Variant) -> str | None:
+        """Why this machine can't run the variant, or None. Starts nothing."""
+
+    def ready(self, image: Image, variant: Variant) -> bool:
+        """Whether the environment is made already."""
+
+    def ensure(self, image: Image, variant: Variant, log: Path) -> None:
+        """Make the environment, or find it made. Raises BenchmarkError, with the details in `log`."""
+
+    def run(
+        self,
+        image: Image,
+        variant: Variant,
+        arguments: Sequence[str],
+        log: Path,
+        on_line: OnLine,
+        timeout_s: float | None = None,
+        network: bool = False,
+    ) -> Exit:
+        """Run the entrypoint with these arguments, its output into `log` and to `on_line`, line by line."""

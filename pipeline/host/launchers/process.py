@@ -1,0 +1,118 @@
+"""The process launcher: each job in a process group of its own, in the virtual environment of its image."""
+
+import contextlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pipeline.host.environments import (
+    READY_FILE,
+    ensure_environment,
+    environment_folder,
+    find_python,
+    process_environment,
+)
+from pipeline.host.launchers import Exit, OnLine
+from pipeline.spec import Image, Variant
+
+GRACE_S = 20.0
+"""How long a job may take to close its engine before it is killed."""
+
+
+@dataclass(frozen=True)
+class ProcessLauncher:
+    """Runs images as virtual environments under `cache`, over the data, cache and results folders as they are."""
+
+    data: Path
+    cache: Path
+    results: Path
+    name: str = "process"
+
+    def why_not(self, image: Image, variant: Variant) -> str | None:
+        """A Python or a build tool that this machine lacks; a platform that the lock is not for."""
+        if self.ready(image, variant):
+            return None
+        if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+            return f"its lock is for Linux on x86-64, this is {platform.system()} on {platform.machine()}"
+        if find_python(variant.python) is None:
+            return f"needs Python {variant.python}, which is not on this machine's PATH"
+        missing = [tool for tool in variant.build_tools if shutil.which(tool) is None]
+        if missing:
+            return f"needs {' and '.join(missing)} to build its packages, not on this machine's PATH"
+        return None
+
+    def ready(self, image: Image, variant: Variant) -> bool:
+        """Whether the virtual environment stands complete."""
+        return environment_folder(self.cache, image, variant).joinpath(READY_FILE).exists()
+
+    def ensure(self, image: Image, variant: Variant, log: Path) -> None:
+        """Make the virtual environment from the lock, once."""
+        ensure_environment(self.cache, image, variant, log)
+
+    def run(
+        self,
+        image: Image,
+        variant: Variant,
+        arguments: Sequence[str],
+        log: Path,
+        on_line: OnLine,
+        timeout_s: float | None = None,
+        network: bool = False,
+    ) -> Exit:
+        """Run `python -m pipeline` there. Nothing of its process group is left when this returns or raises."""
+        folder = environment_folder(self.cache, image, variant)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        roots = ["--data", str(self.data), "--cache", str(self.cache), "--results", str(self.results)]
+        process = subprocess.Popen(
+            [str(folder / "bin" / "python"), "-m", "pipeline", *roots, *arguments],
+            cwd=log.parent,
+            env=process_environment(folder, image, self.cache, network=network),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        pump = threading.Thread(target=_pump, args=(process.stdout, log, on_line), daemon=True)
+        pump.start()
+        try:
+            return Exit(process.wait(timeout_s))
+        except subprocess.TimeoutExpired:
+            return Exit(_terminate(process), timed_out=True)
+        except BaseException:
+            _terminate(process)
+            raise
+        finally:
+            _signal_group(process, signal.SIGKILL)  # what the job left behind, engines' workers for instance
+            process.wait()
+            pump.join(timeout=GRACE_S)
+
+
+def _pump(stream: IO[bytes], log: Path, on_line: OnLine) -> None:
+    with log.open("wb") as output:
+        for line in stream:
+            output.write(line)
+            output.flush()
+            on_line(line.decode("utf-8", errors="replace").rstrip("\n"))
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> int:
+    """Ask the job to end; kill it if it doesn't in time or the user insists with a second interrupt."""
+    _signal_group(process, signal.SIGTERM)
+    try:
+        return process.wait(GRACE_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        _signal_group(process, signal.SIGKILL)
+        return process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in the group
+        os.killpg(process.pid, number)

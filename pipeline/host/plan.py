@@ -1,0 +1,210 @@
+"""Planning, as pure functions: which experiments can run on this hardware, and the job that each becomes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import codec
+from pipeline.catalog import Catalog, find
+from pipeline.files import sha256_files, sha256_json
+from pipeline.host.hardware import Hardware
+from pipeline.results import SCHEMA_VERSION, JobSummary
+from pipeline.spec import Experiment, HostFacts, Image, Job, JobModel, JobWeights, Model, Scenario, Variant, Workload
+
+REPOSITORY = Path(__file__).parent.parent.parent
+KEY_DIGITS = 8
+
+WhyNot = Callable[[Image, Variant], str | None]
+"""A launcher's reason for not being able to run an image's variant on this machine, or None."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run's jobs have in common. batch_size: None takes each experiment's own."""
+
+    run: str
+    scenario: Scenario
+    batch_size: int | None
+    workload: Workload
+    model: Model
+    launcher: str
+    launch: int = 1
+
+
+@dataclass(frozen=True)
+class Selected:
+    """An experiment that can run here. model: None for an experiment without one."""
+
+    experiment: Experiment
+    image: Image
+    variant: Variant
+    model: Model | None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An experiment that can't run here, and why."""
+
+    experiment: Experiment
+    reason: str
+
+
+def select(
+    names: Sequence[str], catalog: Catalog, model: Model, hardware: Hardware, why_not: WhyNot
+) -> list[Selected | Skipped]:
+    """Each named experiment, in order, with the image's variant for this hardware or the reason for skipping it."""
+    return [
+        _select_one(find(catalog.experiments, name, "experiment"), catalog, model, hardware, why_not) for name in names
+    ]
+
+
+def _select_one(
+    experiment: Experiment, catalog: Catalog, model: Model, hardware: Hardware, why_not: WhyNot
+) -> Selected | Skipped:
+    needs = experiment.needs
+    if needs.device not in (None, hardware.gpu.device):
+        least = f" of compute capability {needs.compute_capability} or newer" if needs.compute_capability else ""
+        return Skipped(experiment, f"needs a {needs.device.upper()} device{least}, this is {hardware.description}")
+    if needs.compute_capability and (hardware.compute_capability or 0) < needs.compute_capability:
+        return Skipped(
+            experiment, f"needs compute capability {needs.compute_capability}, this is {hardware.description}"
+        )
+    if experiment.weights is not None and experiment.weights not in model.weights:
+        return Skipped(experiment, f"model {model.name} has no {experiment.weights} weights in models.yaml")
+    image = catalog.images[experiment.image]
+    reasons = []
+    for variant in image.variants:
+        reason = _variant_reason(experiment, variant, hardware) or why_not(image, variant)
+        if reason is None:
+            return Selected(experiment, image, variant, model if experiment.weights is not None else None)
+        reasons.append(f"{variant.name}: {reason}")
+    return Skipped(experiment, f"image {image.name} can't run here ({'; '.join(reasons)})")
+
+
+def _variant_reason(experiment: Experiment, variant: Variant, hardware: Hardware) -> str | None:
+    # an experiment without a model computes nothing on a device, so its CPU image serves on any machine
+    wanted = hardware.gpu.device if experiment.weights is not None else "cpu"
+    if variant.device != wanted:
+        return f"is for {variant.device}"
+    if variant.min_driver and hardware.driver is not None and hardware.driver < variant.min_driver:
+        return f"needs NVIDIA driver {variant.min_driver} or newer, this is {hardware.driver}"
+    return None
+
+
+def make_job(
+    selected: Selected, request: Request, hardware: Hardware, weights: JobWeights | None, host: HostFacts
+) -> Job:
+    """The job of a selected experiment. Its key covers what decides the outcome; `host` stays outside it."""
+    experiment, model = selected.experiment, selected.model
+    options = dict(experiment.options)
+    batch_size = experiment.batch_size
+    if hardware.gpu.device == "cpu":
+        options |= experiment.cpu_options
+        batch_size = experiment.cpu_batch_size or batch_size
+    dtype = str(options.pop("dtype", hardware.dtype))
+    identity: dict[str, Any] = {
+        "experiment": experiment.name,
+        "optimization": experiment.optimization,
+        "ranked": experiment.ranked,
+        "backend": experiment.backend,
+        "image": selected.image.name,
+        "variant": selected.variant.name,
+        "launcher": request.launcher,
+        "scenario": request.scenario,
+        "launch": request.launch,
+        "dtype": dtype,
+        "options": options,
+        "batch_size": effective_batch_size(experiment, batch_size, request),
+        "gpu": codec.encode(hardware.gpu),
+        "model": codec.encode(_job_model(model)) if model else None,
+        "weights": codec.encode(weights),
+        "workload": codec.encode(request.workload),
+        "lock_sha256": sha256_files(REPOSITORY, [lock_path(selected.image, selected.variant)]),
+        "code_sha256": code_sha256(),
+    }
+    key = sha256_json(identity | {"environment": dict(selected.image.environment)})
+    folder = f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
+    fields = {"schema_version": SCHEMA_VERSION, "key": key, "run": request.run, "folder": folder, **identity}
+    return codec.decode(Job, fields | {"host": codec.encode(host)}, f"job of {experiment.name}")
+
+
+def effective_batch_size(experiment: Experiment, default: int | None, request: Request) -> int | None:
+    """Documents a step: one in `single`; in `offline` the user's or the experiment's, None where the engine decides."""
+    if experiment.weights is None:
+        return None
+    if request.scenario == "single":
+        return 1
+    return request.batch_size or default
+
+
+def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardware) -> tuple[JobSummary, str]:
+    """The summary and folder of a job that never started: skipped, or its environment or weights could not be had."""
+    experiment = planned.experiment
+    model = request.model if experiment.weights is not None else None
+    identity = [experiment.name, model.name if model else None, request.scenario, request.launch, request.launcher]
+    key = sha256_json([*identity, codec.encode(request.workload), codec.encode(hardware.gpu)])
+    summary = JobSummary(
+        key=key,
+        run=request.run,
+        experiment=experiment.name,
+        optimization=experiment.optimization,
+        ranked=experiment.ranked,
+        backend=experiment.backend,
+        model=model.name if model else None,
+        model_revision=None,
+        gpu=hardware.gpu.name,
+        image=experiment.image,
+        variant=planned.variant.name if isinstance(planned, Selected) else None,
+        launcher=request.launcher,
+        scenario=request.scenario,
+        launch=request.launch,
+        workload=request.workload,
+    )
+    return summary, f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
+
+
+def slug(experiment: Experiment, model: Model | None, request: Request) -> str:
+    """The readable part of a job's folder name."""
+    parts = [experiment.name, *([model.name] if model else []), request.scenario]
+    return ".".join(parts)
+
+
+def lock_path(image: Image, variant: Variant) -> Path:
+    """The lock file of an image's variant."""
+    return REPOSITORY / "images" / image.name / variant.lock
+
+
+def code_sha256() -> str:
+    """Fingerprint of the code that runs inside images: the vocabulary, worker and analysis."""
+    package = REPOSITORY / "pipeline"
+    files = [*package.glob("*.py"), *package.glob("worker/**/*.py"), *package.glob("analysis/**/*.py")]
+    return sha256_files(package, files)
+
+
+def _job_model(model: Model) -> JobModel:
+    return JobModel(
+        name=model.name,
+        context_length=model.context_length,
+        eos_ids=model.eos_ids,
+        bos_id=model.bos_id,
+        prompt_prefix=model.prompt_prefix,
+        prompt_suffix=model.prompt_suffix,
+    )
+
+
+def formats_needed(planned: Sequence[Selected | Skipped], model: Model) -> Mapping[str, str]:
+    """Format of weights -> image that prepares it, for the selected experiments; sources before what is made of them."""
+    needed: dict[str, str] = {}
+
+    def add(form: str) -> None:
+        source = model.weights[form]
+        if source.convert_from:
+            add(source.convert_from)
+        if source.image:
+            needed.setdefault(form, source.image)
+
+    for item in planned:
+        if isinstance(item, Selected) and item.experiment.weights is not None:
+            add(item.experiment.weights)
+    return needed

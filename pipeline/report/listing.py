@@ -1,0 +1,52 @@
+"""What there is and what would run, as aligned plain text."""
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.catalog import Catalog
+from pipeline.spec import PlanRow
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+    """Rows of equal length as lines with columns under one another; the last column is left as it is."""
+    if not rows:
+        return ""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append(indent + "  ".join([*cells, row[-1]]).rstrip())
+    return "\n".join(lines)
+
+
+def catalog_listing(catalog: Catalog, datasets: Mapping[str, str]) -> str:
+    """Experiments, models, prompts, datasets and GPUs with a line each. datasets: name -> description."""
+    sections = {
+        "experiments": [[item.name, item.image, item.description] for item in catalog.experiments.values()],
+        "models": [
+            [item.name, ", ".join(item.weights), f"{item.description} ({item.licence}); prompt {item.prompt}"]
+            for item in catalog.models.values()
+        ],
+        "prompts": [[item.name, repr(item.template)] for item in catalog.prompts.values()],
+        "datasets": [[name, description] for name, description in datasets.items()],
+        "GPUs": [
+            [
+                item.name,
+                f"compute capability {item.compute_capability}, {' or '.join(f'{m:g}' for m in item.memory_gib)} GiB",
+            ]
+            for item in catalog.gpus.values()
+        ],
+        "defaults": [[item.name, f"model {item.model}, dataset {item.dataset}"] for item in catalog.defaults.values()],
+    }
+    return "\n\n".join(f"{title}\n{aligned(rows)}" for title, rows in sections.items())
+
+
+def plan_listing(hardware: str, work: str, rows: Sequence[PlanRow]) -> str:
+    """What would run, on what and over what, and what is skipped. hardware, work: a line each."""
+    cells = [["experiment", "action", "image", "dtype", "batch", "first to prepare, or why not"]]
+    for row in rows:
+        image = f"{row.image} ({row.variant})" if row.image else "-"
+        batch = str(row.batch_size) if row.batch_size else "-"
+        cells.append(
+            [row.experiment, row.action, image, row.dtype or "-", batch, row.reason or ", ".join(row.to_prepare)]
+        )
+    return f"{hardware}\n{work}\n\n{aligned(cells)}"

@@ -1,0 +1,288 @@
+"""llama.cpp, through xllamacpp: llama.cpp's own server inside this process, asked over the loopback interface.
+
+The binding's own calls speak the OpenAI format, which carries no token ids; the server's /completion does. It takes
+many prompts in one request and streams the tokens of all of them, so that no thread is needed here.
+"""
+
+import enum
+import http.client
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+from urllib.parse import urlsplit
+
+import xllamacpp
+
+from pipeline.worker.backend import Backend, Completion, MemoryUse, OnStep, Request, Settings, Setup
+
+ALL_LAYERS = 9999
+CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to a multiple of this
+LOG_WARNINGS = 2  # llama.cpp's verbosity that keeps errors and warnings
+
+
+def create(setup: Setup) -> Backend:
+    """The adapter for a GGUF file, not loaded yet.
+
+    setup.options are fields of xllamacpp.CommonParams by name, nested where they nest (`cpuparams: {n_threads: 2}`);
+    an enumeration's value goes by its last word (`flash_attn_type: disabled`). Raises ValueError for an unknown one.
+    """
+    return LlamaCpp(setup)
+
+
+@dataclass
+class _Output:
+    """What a request has produced so far. reported: tokens that on_step was told. lost: ids are missing after `ids`."""
+
+    request: Request
+    ids: list[int] = field(default_factory=list)
+    text: str = ""
+    reported: int = 0
+    lost: bool = False
+
+
+class LlamaCpp:
+    """One server with setup.batch_size slots, each with room for setup.max_length tokens."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._params = _params(setup)
+        self._server: Any = None
+        self._busy_slots = 0
+
+    def load(self) -> None:
+        """Raises RuntimeError where a GPU is asked for and this build of llama.cpp has none to use."""
+        devices = xllamacpp.get_device_info()
+        gpu = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
+        if self._setup.device == "cuda" and not any(device["type"] == gpu for device in devices):
+            names = ", ".join(device["name"] for device in devices)
+            raise RuntimeError(f"llama.cpp finds no GPU (only {names}): no CUDA build of xllamacpp, or no driver")
+        self._server = xllamacpp.Server(self._params)
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Token ids of prompts, as Backend.encode says."""
+        return [self._tokenize(prompt, special=True) for prompt in prompts]
+
+    def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
+        """One server request for each run of requests with the same limit: a server request has one limit."""
+        for _limit, group in groupby(requests, key=lambda request: request.max_new_tokens):
+            outputs = [_Output(request) for request in group]
+            unfinished = []
+            for output in self._stream(outputs, on_step):
+                if self._is_complete(output):
+                    yield self._completion(output)
+                else:
+                    unfinished.append(output)
+            for output in unfinished:
+                self._finish(output, on_step)
+                yield self._completion(output)
+
+    def memory(self) -> MemoryUse:
+        """The server tells the size of the weights' tensors, but not that of its KV cache."""
+        return MemoryUse(weights_bytes=self._ask("/v1/models")["data"][0]["meta"]["size"])
+
+    def settings(self) -> Settings:
+        """dtype is that of llama.cpp's activations, whatever the weights are stored in."""
+        properties = self._ask("/props")
+        params = self._params
+        return Settings(
+            dtype="float32",
+            quantization=_file_type(properties["model_ftype"]),
+            attention=f"flash_attn {_label(params.flash_attn_type)}",
+            batch_size_used=self._busy_slots or None,
+            engine_args={
+                "xllamacpp": xllamacpp.__version__,
+                "n_parallel": properties["total_slots"],
+                "n_ctx_slot": properties["default_generation_settings"]["n_ctx"],
+                "n_batch": params.n_batch,
+                "n_ubatch": params.n_ubatch,
+                "n_gpu_layers": params.n_gpu_layers,
+                "n_threads": params.cpuparams.n_threads,
+                "n_threads_batch": params.cpuparams_batch.n_threads,
+                "cache_type_k": _label(params.cache_type_k),
+                "cache_type_v": _label(params.cache_type_v),
+                "kv_unified": params.kv_unified,
+                "system_info": xllamacpp.get_system_info().strip(),
+            },
+        )
+
+    def close(self) -> None:
+        """End the server and its threads."""
+        self._server = None  # its destructor stops the engine and waits for its threads
+
+    def _stream(self, outputs: Sequence[_Output], on_step: OnStep | None) -> Iterator[_Output]:
+        """Run all outputs' requests at once; yield each when llama.cpp has ended it or its last id is in eos_ids."""
+        request = outputs[0].request
+        body = self._sampling([list(output.request.prompt_ids) for output in outputs], request.max_new_tokens)
+        running: set[int] = set()
+        yielded: set[int] = set()
+        with self._post("/completion", {**body, "stream": True}) as response:
+            for chunk in _events(response):
+                index = chunk["index"]
+                running.add(index)
+                self._busy_slots = max(self._busy_slots, len(running))
+                if chunk["stop"]:
+                    running.discard(index)
+                if index in yielded:
+                    continue  # llama.cpp goes on after an id of eos_ids that it does not take for an end itself
+                output = outputs[index]
+                added = chunk["tokens_predicted"] - output.reported
+                self._take(output, chunk, added)
+                if on_step is not None and added:
+                    on_step({output.request.id: added})
+                if chunk["stop"] or self._is_complete(output):
+                    yielded.add(index)
+                    yield output
+
+    def _take(self, output: _Output, chunk: Mapping[str, Any], added: int) -> None:
+        """Add a chunk of the stream to an output; `added`: tokens since the last chunk.
+
+        llama.cpp streams no chunk for a token that ends inside a UTF-8 character, and so never tells its id. The
+        character's chunk brings the text, from which the tokenizer makes them again; where it doesn't (a character
+        cut off by the limit, or spelt in another way than the tokenizer would), the output is marked as lost there.
+        """
+        output.reported += added
+        tokens, content = chunk["tokens"], chunk["content"]
+        if not added or output.lost:
+            return
+        if added > len(tokens):
+            spelt = self._tokenize(content, special=False)[-added:]
+            output.lost = not tokens or len(spelt) < added or spelt[-1] != tokens[-1]
+            tokens = spelt
+        if not output.lost:
+            output.ids += tokens
+            output.text += content
+
+    def _finish(self, output: _Output, on_step: OnStep | None) -> None:
+        """Go on from the ids that are known, without streaming, which loses none.
+
+        For outputs with lost ids, and for those that llama.cpp ended at an id outside setup.eos_ids: its own list
+        of ids that end a text can't be changed, and no other engine would have ended there.
+        """
+        while not self._is_complete(output):
+            prompt_ids = [*output.request.prompt_ids, *output.ids]
+            budget = output.request.max_new_tokens - len(output.ids)
+            answer = self._ask("/completion", self._sampling(prompt_ids, budget))
+            if not answer["tokens"]:
+                raise RuntimeError(f"llama.cpp generated nothing for {output.request.id} ({answer['stop_type']})")
+            output.ids += answer["tokens"]
+            output.text += answer["content"]
+            if on_step is not None and len(output.ids) > output.reported:
+                on_step({output.request.id: len(output.ids) - output.reported})
+            output.reported = max(output.reported, len(output.ids))
+
+    def _is_complete(self, output: _Output) -> bool:
+        ended = bool(output.ids) and output.ids[-1] in self._setup.eos_ids
+        return ended or len(output.ids) >= output.request.max_new_tokens
+
+    def _completion(self, output: _Output) -> Completion:
+        ended = output.ids[-1] in self._setup.eos_ids
+        return Completion(output.request.id, output.text, tuple(output.ids), "stop" if ended else "length")
+
+    def _sampling(self, prompt: Sequence[Any], limit: int) -> dict[str, Any]:
+        return {
+            "prompt": prompt,
+            "n_predict": limit,
+            "temperature": 0,
+            "top_k": 1,
+            "samplers": ["top_k"],  # no penalty or filter stands between the logits and the highest of them
+            "seed": self._setup.seed,
+            "cache_prompt": False,
+            "return_tokens": True,
+        }
+
+    def _tokenize(self, text: str, special: bool) -> list[int]:
+        answer = self._ask("/tokenize", {"content": text, "add_special": special, "parse_special": special})
+        ids: list[int] = answer["tokens"]
+        return ids
+
+    def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        with self._post(path, body) as response:
+            return json.load(response)
+
+    @contextmanager
+    def _post(self, path: str, body: Mapping[str, Any] | None) -> Iterator[http.client.HTTPResponse]:
+        """The server's answer to a POST, or to a GET where there is no body. Raises RuntimeError with its message."""
+        headers = {"Authorization": f"Bearer {self._params.api_keys[0]}", "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(urlsplit(self._server.listening_address).netloc)
+        try:
+            if body is None:
+                connection.request("GET", path, headers=headers)
+            else:
+                connection.request("POST", path, json.dumps(body), headers)
+            response = connection.getresponse()
+            if response.status != http.HTTPStatus.OK:
+                raise RuntimeError(f"llama.cpp: {path}: {response.read().decode(errors='replace')}")
+            yield response
+        finally:
+            connection.close()  # ends what is still running of the request
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    """The chunks of a streamed answer. Raises RuntimeError for an error in their place."""
+    for line in response:
+        kind, _, data = line.decode().partition(": ")
+        if kind == "error":
+            raise RuntimeError(f"llama.cpp: {data.strip()}")
+        if kind != "data":
+            continue  # a keep-alive or the blank line after an event
+        chunk = json.loads(data)
+        if chunk is None:
+            continue  # the server's sign that it has started
+        if "error" in chunk:
+            raise RuntimeError(f"llama.cpp: {chunk['error']['message']}")
+        yield chunk
+
+
+def _params(setup: Setup) -> Any:
+    params = xllamacpp.CommonParams()
+    params.model.path = str(setup.weights)
+    params.n_parallel = setup.batch_size or 1
+    params.n_ctx = params.n_parallel * -(-setup.max_length // CONTEXT_STEP) * CONTEXT_STEP
+    params.n_gpu_layers = ALL_LAYERS if setup.device == "cuda" else 0
+    params.no_op_offload = setup.device == "cpu"
+    params.fit_params = False  # what does not fit must fail, not shrink silently
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = len(os.sched_getaffinity(0))
+    # nothing is kept from one request for the next
+    params.cache_ram_mib = params.n_ctx_checkpoints = 0
+    params.cache_prompt = params.cache_idle_slots = False
+    params.verbosity = LOG_WARNINGS
+    params.api_keys = [secrets.token_urlsafe()]  # nobody else on this machine is to ask this server
+    _apply(params, setup.options, "options")
+    return params
+
+
+def _apply(target: Any, options: Mapping[str, Any], where: str) -> None:
+    for name, value in options.items():
+        if name.startswith("_") or not hasattr(target, name):
+            raise ValueError(f"{where}: llama.cpp (xllamacpp) has no setting {name!r}")
+        current = getattr(target, name)
+        if isinstance(value, Mapping):
+            _apply(current, value, f"{where}.{name}")
+        elif isinstance(current, enum.IntEnum):
+            setattr(target, name, _member(type(current), value, f"{where}.{name}"))
+        else:
+            setattr(target, name, value)
+
+
+def _member(kind: type[enum.IntEnum], value: Any, where: str) -> enum.IntEnum:
+    for member in kind:
+        if _label(member) == str(value).lower():
+            return member
+    raise ValueError(f"{where}: {value!r} is none of {', '.join(map(_label, kind))}")
+
+
+def _label(member: enum.IntEnum) -> str:
+    """The part of an enumeration's name that tells its members apart: LLAMA_FLASH_ATTN_TYPE_AUTO is auto."""
+    return member.name.partition("_TYPE_")[2].lower() or member.name.rpartition("_")[2].lower()
+
+
+def _file_type(name: str) -> str:
+    """llama.cpp's name of a file's quantisation as files are named after it: "Q4_K - Medium" is Q4_K_M."""
+    base, _, size = name.partition(" - ")
+    return f"{base}_{size[0]}" if size else base

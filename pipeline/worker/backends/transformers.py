@@ -1,0 +1,220 @@
+"""Adapter for Hugging Face transformers: static batches, left padding, greedy decoding.
+
+The methods import the engine, so that the pure functions below can be used without it.
+"""
+
+import gc
+import inspect
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pipeline.worker.backend import Backend, Completion, MemoryUse, OnStep, Request, Settings, Setup
+
+OPTIONS = ("attention", "quantization")
+ATTENTIONS = ("sdpa", "flash_attention_2", "eager")
+
+
+def create(setup: Setup) -> Backend:
+    """An adapter, not loaded yet. ValueError for an option that it doesn't know.
+
+    Options: attention, one of ATTENTIONS (default: the engine's choice); quantization, the arguments of
+    BitsAndBytesConfig (default: none), where 4-bit layers compute in the setup's dtype unless told otherwise.
+    """
+    return TransformersBackend(setup)
+
+
+class TransformersBackend:
+    """One model on one device."""
+
+    def __init__(self, setup: Setup) -> None:
+        check_options(setup.options)
+        self._setup = setup
+        self._tokenizer: Any = None
+        self._model: Any = None
+        self._batch_size_used: int | None = None
+
+    def load(self) -> None:
+        import transformers
+
+        transformers.utils.logging.disable_progress_bar()
+        # Its one message says that activations become float16, for every layer in every step, inside the time measured.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+        setup = self._setup
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        self._tokenizer = transformers.AutoTokenizer.from_pretrained(setup.weights, **local)
+        self._model = transformers.AutoModelForCausalLM.from_pretrained(
+            setup.weights,
+            use_safetensors=True,
+            dtype=setup.dtype,
+            device_map={"": 0 if setup.device == "cuda" else "cpu"},
+            attn_implementation=setup.options.get("attention"),
+            quantization_config=_bitsandbytes_config(setup),
+            **local,
+        )
+        check_device({parameter.device.type for parameter in self._model.parameters()}, setup.device)
+        # In place of the checkpoint's own, which may sample, penalise repetition or end on other ids.
+        self._model.generation_config = transformers.GenerationConfig(
+            do_sample=False, eos_token_id=list(setup.eos_ids) or None, pad_token_id=self._pad_id()
+        )
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        return [self._tokenizer.encode(prompt, add_special_tokens=False, verbose=False) for prompt in prompts]
+
+    def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
+        for batch in batches(requests, self._setup.batch_size or 1):
+            self._batch_size_used = max(self._batch_size_used or 0, len(batch))
+            for request, new_ids in zip(batch, self._generate_batch(batch, on_step), strict=True):
+                output_ids, finish_reason = cut(new_ids, self._setup.eos_ids, request.max_new_tokens)
+                # Cleaning up spaces, a default of some tokenizers, would change a text that other engines leave alone.
+                text = self._tokenizer.decode(output_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+                yield Completion(request.id, text, output_ids, finish_reason)
+
+    def memory(self) -> MemoryUse:
+        return MemoryUse(weights_bytes=self._model.get_memory_footprint() + _quantization_constants_bytes(self._model))
+
+    def settings(self) -> Settings:
+        # Weights that stay unquantised, the norms' and embeddings', are the ones of a floating-point dtype.
+        dtype = next(parameter.dtype for parameter in self._model.parameters() if parameter.is_floating_point())
+        return Settings(
+            dtype=str(dtype).removeprefix("torch."),
+            quantization=quantization_label(self._model.config.to_dict().get("quantization_config")),
+            attention=self._model.config._attn_implementation,
+            batch_size_used=self._batch_size_used,
+            engine_args={
+                "device": str(self._model.device),
+                "quantization_config": quantization_arguments(self._setup.options, self._setup.dtype),
+            },
+        )
+
+    def close(self) -> None:
+        self._model = self._tokenizer = None
+        gc.collect()
+        if self._setup.device == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()  # does nothing where CUDA was never started
+
+    def _pad_id(self) -> int:
+        """Any id will do: the mask hides it. Without a pad token, Llama's case, transformers would take EOS."""
+        pad_id: int | None = self._tokenizer.pad_token_id
+        return 0 if pad_id is None else pad_id
+
+    def _generate_batch(self, batch: Sequence[Request], on_step: OnStep | None) -> list[list[int]]:
+        """The new ids of each request, rows of equal length: what follows a row's end is padding."""
+        import torch
+
+        ids, mask = pad_left([request.prompt_ids for request in batch], self._pad_id())
+        device = self._model.device
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=torch.tensor(ids, device=device),
+                attention_mask=torch.tensor(mask, device=device),
+                max_new_tokens=max(request.max_new_tokens for request in batch),
+                stopping_criteria=[StepReport(batch, self._setup.eos_ids, on_step)] if on_step else [],
+            )
+        new_ids: list[list[int]] = output[:, len(ids[0]) :].tolist()
+        return new_ids
+
+
+class StepReport:
+    """A stopping criterion that stops nothing: it tells on_step which requests got a token in this step."""
+
+    def __init__(self, batch: Sequence[Request], eos_ids: Collection[int], on_step: OnStep) -> None:
+        self._remaining = {row: request.max_new_tokens for row, request in enumerate(batch)}
+        self._batch = batch
+        self._eos_ids = eos_ids
+        self._on_step = on_step
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        """input_ids: tensor (batch, length so far), the newest ids last. Returns False for each row."""
+        newest: list[int] = input_ids[:, -1].tolist()  # the one copy from the device
+        self._on_step({self._batch[row].id: 1 for row in self._remaining})
+        self._remaining = {
+            row: left - 1 for row, left in self._remaining.items() if left > 1 and newest[row] not in self._eos_ids
+        }
+        return input_ids.new_zeros(len(newest), dtype=bool)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """ValueError for an option or an attention that the adapter doesn't know."""
+    for name in options:
+        if name not in OPTIONS:
+            raise ValueError(f"option {name!r} is unknown to the transformers adapter; it takes {', '.join(OPTIONS)}")
+    attention = options.get("attention")
+    if attention not in (None, *ATTENTIONS):
+        raise ValueError(f"option 'attention': {attention!r} is unknown; one of {', '.join(ATTENTIONS)}")
+
+
+def check_device(found: Collection[str], asked: str) -> None:
+    """RuntimeError where some of the weights are not on the device that was asked for: no silent fall-back."""
+    if set(found) != {asked}:
+        raise RuntimeError(f"the weights are on {', '.join(sorted(found))}, not on {asked} as asked")
+
+
+def batches(requests: Sequence[Request], size: int) -> Iterator[Sequence[Request]]:
+    """Batches of requests of like prompt length, the longest first, so that memory trouble shows at once."""
+    ordered = sorted(requests, key=lambda request: len(request.prompt_ids), reverse=True)
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Rows padded at their start to the longest one's length, and the attention mask (0 for padding)."""
+    length = max(len(row) for row in rows)
+    ids = [[pad_id] * (length - len(row)) + list(row) for row in rows]
+    mask = [[0] * (length - len(row)) + [1] * len(row) for row in rows]
+    return ids, mask
+
+
+def cut(
+    new_ids: Sequence[int], eos_ids: Collection[int], max_new_tokens: int
+) -> tuple[tuple[int, ...], Literal["stop", "length"]]:
+    """A row's ids up to its first end-of-sequence id, which is kept, or up to its limit; and why it ends there."""
+    limited = tuple(new_ids[:max_new_tokens])
+    for position, token in enumerate(limited):
+        if token in eos_ids:
+            return limited[: position + 1], "stop"
+    return limited, "length"
+
+
+def quantization_label(config: Mapping[str, Any] | None) -> str | None:
+    """A quantization_config, as the loaded model tells it, in words; None where nothing is quantised."""
+    if config is None:
+        return None
+    if config.get("load_in_4bit"):
+        return f"bitsandbytes {config['bnb_4bit_quant_type']}"
+    return "bitsandbytes int8" if config.get("load_in_8bit") else str(config["quant_method"])
+
+
+def quantization_arguments(options: Mapping[str, Any], dtype: str) -> dict[str, Any] | None:
+    """The quantization option with the dtype that 4-bit layers compute in, which would be float32 by default."""
+    asked: Mapping[str, Any] | None = options.get("quantization")
+    if asked is None:
+        return None
+    return ({"bnb_4bit_compute_dtype": dtype} if asked.get("load_in_4bit") else {}) | dict(asked)
+
+
+def _bitsandbytes_config(setup: Setup) -> Any:
+    """BitsAndBytesConfig of the quantization option, or None. ValueError for an argument that it would ignore."""
+    arguments = quantization_arguments(setup.options, setup.dtype)
+    if arguments is None:
+        return None
+    import transformers
+
+    known = inspect.signature(transformers.BitsAndBytesConfig).parameters
+    for name in arguments:
+        if name not in known:
+            raise ValueError(f"option 'quantization': {name!r} is unknown to BitsAndBytesConfig")
+    return transformers.BitsAndBytesConfig(**arguments)
+
+
+def _quantization_constants_bytes(model: Any) -> int:
+    """What the footprint of a 4-bit model lacks: the scales beside the weights, an eighth of their size."""
+    total = 0
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)
+        while state is not None:  # doubly quantised scales have a state of their own
+            total += state.absmax.nbytes
+            state = state.state2
+    return total

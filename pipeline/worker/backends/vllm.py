@@ -1,0 +1,186 @@
+"""vLLM: continuous batching over a paged KV cache, driven step by step so that every engine step is seen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
+
+from pipeline.errors import UsageError
+from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings, Setup
+
+__all__ = ["VllmBackend", "WorkerReport", "create", "engine_arguments"]
+
+CLOSE_LIMIT_S = 30.0
+
+
+def create(setup: Setup) -> "VllmBackend":
+    """The adapter, not loaded yet."""
+    return VllmBackend(setup)
+
+
+def engine_arguments(setup: Setup) -> dict[str, Any]:
+    """Arguments of vllm.LLM: our defaults, replaced by the experiment's options.
+
+    Raises UsageError for an option that decides whether rows can be compared; vLLM itself refuses unknown ones.
+    """
+    if setup.weights is None:
+        raise UsageError("vllm needs a folder of weights")
+    fixed: dict[str, Any] = {
+        "model": str(setup.weights),
+        "enable_prefix_caching": False,
+        # the checkpoint's own sampling and end-of-sequence ids must not alter what all engines are asked to do
+        "generation_config": "vllm",
+        "trust_remote_code": False,
+        "skip_tokenizer_init": False,
+        "worker_extension_cls": f"{WorkerReport.__module__}.{WorkerReport.__qualname__}",
+    }
+    clash = sorted(fixed.keys() & setup.options.keys())
+    if clash:
+        raise UsageError(f"vllm: option {clash[0]!r} is the same for all experiments and can't be set")
+    defaults: dict[str, Any] = {
+        "max_model_len": setup.max_length,
+        "dtype": setup.dtype,
+        "seed": setup.seed,
+        "load_format": "safetensors",
+        "disable_log_stats": True,
+    }
+    if setup.batch_size is not None:
+        defaults["max_num_seqs"] = setup.batch_size
+    return {**defaults, **setup.options, **fixed}
+
+
+class WorkerReport:
+    """Added by vLLM to its worker (worker_extension_cls): weights and KV cache live there, in another process."""
+
+    model_runner: Any
+    vllm_config: Any
+
+    def report_use(self) -> dict[str, Any]:
+        """What the worker really holds: device, attention (backend names), weights_bytes, kv_cache_bytes.
+
+        weights_bytes is None where a kernel keeps a packed copy of weights that no parameter shows any more.
+        """
+        from vllm.model_executor.layers.attention_layer_base import AttentionLayerBase
+
+        parameters = list(self.model_runner.get_model().parameters())
+        packed_away = any(parameter.numel() == 0 for parameter in parameters)
+        layers = self.vllm_config.compilation_config.static_forward_context.values()
+        attention = {layer.get_attn_backend().get_name() for layer in layers if isinstance(layer, AttentionLayerBase)}
+        return {
+            "device": parameters[0].device.type,
+            "attention": ", ".join(sorted(attention)) or None,
+            "weights_bytes": None if packed_away else _storage_bytes(parameters),
+            "kv_cache_bytes": _storage_bytes(self.model_runner.kv_caches),
+        }
+
+
+def _storage_bytes(tensors: Sequence[Any]) -> int:
+    """Bytes of tensors (or lists of them), those that share memory counted once."""
+    flat = [tensor for item in tensors for tensor in (item if isinstance(item, (list, tuple)) else [item])]
+    return sum({tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in flat}.values())
+
+
+class VllmBackend:
+    """vLLM's offline engine (see pipeline.worker.backend.Backend)."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._arguments = engine_arguments(setup)
+        self._llm: Any = None
+        self._report: Mapping[str, Any] = {}
+        self._largest_step = 0
+
+    def load(self) -> None:
+        """Raises RuntimeError where vLLM was built for, or sees, another device than asked for."""
+        from vllm import LLM
+        from vllm.platforms import current_platform
+
+        self._require_device(current_platform.device_type or "no device")
+        self._llm = LLM(**self._arguments)
+        [self._report, *_] = self._llm.collective_rpc("report_use")
+        self._require_device(self._report["device"])
+
+    def _require_device(self, found: str) -> None:
+        if found != self._setup.device:
+            raise RuntimeError(f"vLLM runs on {found} here, {self._setup.device} was asked for")
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        tokenizer = self._llm.get_tokenizer()
+        return [list(tokenizer.encode(prompt)) for prompt in prompts]
+
+    def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
+        """See Backend. A step that only read prompts added no token and is not reported."""
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+
+        engine = self._llm.llm_engine
+        # Both kinds hand over each id once: with every step, or all at the end, which costs least.
+        kind = RequestOutputKind.FINAL_ONLY if on_step is None else RequestOutputKind.DELTA
+        unfinished: dict[str, list[int]] = {request.id: [] for request in requests}
+        try:
+            for request in requests:
+                engine.add_request(request.id, tokens_input(list(request.prompt_ids)), self._greedy(request, kind))
+            while unfinished:
+                outputs = engine.step()
+                if on_step is not None and outputs:
+                    on_step({output.request_id: len(output.outputs[0].token_ids) for output in outputs})
+                    self._largest_step = max(self._largest_step, len(outputs))
+                for output in outputs:
+                    unfinished[output.request_id].extend(output.outputs[0].token_ids)
+                    if output.finished:
+                        ids = unfinished.pop(output.request_id)
+                        yield self._completion(output.request_id, ids, output.outputs[0].finish_reason)
+        finally:
+            if unfinished:
+                engine.abort_request(list(unfinished))
+
+    def _greedy(self, request: Request, kind: Any) -> Any:
+        from vllm import SamplingParams
+
+        # ignore_eos drops the tokenizer's end id, so that stop_token_ids alone end a completion
+        return SamplingParams(
+            temperature=0.0,
+            max_tokens=request.max_new_tokens,
+            ignore_eos=True,
+            stop_token_ids=list(self._setup.eos_ids),
+            detokenize=False,
+            output_kind=kind,
+        )
+
+    def _completion(self, request_id: str, ids: Sequence[int], reason: str) -> Completion:
+        if reason not in ("stop", "length"):
+            raise RuntimeError(f"vLLM ended request {request_id} with {reason!r}")
+        text = self._llm.get_tokenizer().decode(list(ids), skip_special_tokens=True)
+        return Completion(request_id, text, tuple(ids), cast(Literal["stop", "length"], reason))
+
+    def memory(self) -> MemoryUse:
+        return MemoryUse(self._report["weights_bytes"], self._report["kv_cache_bytes"])
+
+    def settings(self) -> Settings:
+        """batch_size_used: the most requests that got a token in one step; None where no step was watched."""
+        from vllm import __version__
+
+        config = self._llm.llm_engine.vllm_config
+        quantization = config.model_config.quantization
+        return Settings(
+            dtype=str(config.model_config.dtype).removeprefix("torch."),
+            quantization=None if quantization is None else str(quantization),
+            attention=self._report["attention"],
+            batch_size_used=self._largest_step or None,
+            engine_args={
+                "version": __version__,
+                "max_model_len": config.model_config.max_model_len,
+                "max_num_seqs": config.scheduler_config.max_num_seqs,
+                "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
+                "async_scheduling": bool(config.scheduler_config.async_scheduling),
+                "gpu_memory_utilization": config.cache_config.gpu_memory_utilization,
+                "kv_cache_dtype": str(config.cache_config.cache_dtype),
+                "block_size": config.cache_config.block_size,
+                "enforce_eager": config.model_config.enforce_eager,
+                "compilation_mode": config.compilation_config.mode.name,
+            },
+        )
+
+    def close(self) -> None:
+        llm, self._llm = self._llm, None
+        if llm is not None:
+            # without a time limit vLLM kills its processes after 5 s, before they have cleaned up on a busy machine
+            llm.llm_engine.engine_core.shutdown(timeout=CLOSE_LIMIT_S)

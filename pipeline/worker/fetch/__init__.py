@@ -1,0 +1,1 @@
+"""Where weights are fetched from: each module has one function that fills a folder and returns the revision."""

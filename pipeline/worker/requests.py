@@ -1,0 +1,76 @@
+"""From documents to what an engine is fed: prompts, their ids, and warm-up requests of the same shapes."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.documents import Document
+from pipeline.files import sha256_json
+from pipeline.spec import JobModel, Workload
+from pipeline.worker.backend import Backend, Request
+
+WARMUP_NEW_TOKENS = 8
+WARMUP_DOCUMENTS = 8
+"""Warm-up documents where the engine batches by itself."""
+
+
+def render_prompt(document: str, workload: Workload, model: JobModel | None) -> str:
+    """The prompt's text. The template is filled by replacement, so braces in a document are just text."""
+    prompt = workload.prompt.template.replace("{document}", document.strip())
+    return f"{model.prompt_prefix}{prompt}{model.prompt_suffix}" if model else prompt
+
+
+def max_length(documents: Sequence[Document], workload: Workload, model: JobModel | None) -> int:
+    """An upper bound of prompt plus new tokens before a tokenizer is at hand: a token is at least one byte."""
+    longest = max(len(render_prompt(document.document, workload, model).encode()) for document in documents)
+    bound = 1 + longest + workload.max_new_tokens
+    return min(bound, model.context_length) if model else bound
+
+
+def build_requests(
+    backend: Backend, documents: Sequence[Document], workload: Workload, model: JobModel | None
+) -> list[Request]:
+    """One request a document, in order, with the ids of the backend's own tokenizer behind exactly one BOS."""
+    prompts = [render_prompt(document.document, workload, model) for document in documents]
+    encoded = backend.encode(prompts)
+    all_ids = [with_one_bos(ids, model) for ids in encoded] if encoded is not None else [()] * len(prompts)
+    return [
+        Request(document.id, document.document, ids, workload.max_new_tokens)
+        for document, ids in zip(documents, all_ids, strict=True)
+    ]
+
+
+def with_one_bos(ids: Sequence[int], model: JobModel | None) -> tuple[int, ...]:
+    """The ids behind exactly one beginning-of-sequence id, if the model has one.
+
+    Tokenizers differ in whether they add it (a converted checkpoint's may not), and a model fed without it, or with
+    two, writes measurably worse text, so no tokenizer's default is trusted.
+    """
+    if model is None or model.bos_id is None:
+        return tuple(ids)
+    start = 0
+    while start < len(ids) and ids[start] == model.bos_id:
+        start += 1
+    return (model.bos_id, *ids[start:])
+
+
+def prompt_ids_sha256(requests: Sequence[Request]) -> str | None:
+    """Fingerprint of what the engine is fed; equal over all engines of a run. None where no model runs."""
+    if not any(request.prompt_ids for request in requests):
+        return None
+    return sha256_json([[request.id, list(request.prompt_ids)] for request in requests])
+
+
+def warmup_documents(documents: Sequence[Document], count: int, seed: int) -> list[Document]:
+    """The longest documents with their words shuffled: the workload's shapes without its texts.
+
+    So every dataset has a warm-up outside the workload, even one that is used whole.
+    """
+    longest = sorted(documents, key=lambda document: len(document.document), reverse=True)[:count]
+    return [replace(document, id=f"warmup-{document.id}", document=_shuffled(document, seed)) for document in longest]
+
+
+def _shuffled(document: Document, seed: int) -> str:
+    words = document.document.split()
+    random.Random(f"{seed}:{document.id}").shuffle(words)
+    return " ".join(words)

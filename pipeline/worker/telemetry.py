@@ -1,0 +1,103 @@
+"""Memory and energy while a job generates: a sampling thread that costs a few system calls ten times a second."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.gpus import nvml
+from pipeline.spec import Device
+
+PERIOD_S = 0.1
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+MemoryReader = Callable[[], int | None]
+
+
+@dataclass(frozen=True)
+class DeviceMeter:
+    """used_bytes: memory in use now. energy_j: a counter whose differences are energy; None where there is none."""
+
+    used_bytes: MemoryReader
+    energy_j: Callable[[], float | None]
+
+
+@contextmanager
+def device_meter(device: Device) -> Iterator[DeviceMeter]:
+    """On a GPU: what the device holds beyond what it held at the start, and the driver's energy counter.
+
+    On a CPU: the resident memory of this process and its descendants; pages that they share count once for each.
+    """
+    if device == "cpu":
+        yield DeviceMeter(lambda: process_tree_rss_bytes(os.getpid()), lambda: None)
+        return
+    with nvml() as library:
+        if library is None:
+            yield DeviceMeter(lambda: None, lambda: None)
+            return
+        handle = library.nvmlDeviceGetHandleByIndex(0)
+        before = library.nvmlDeviceGetMemoryInfo(handle).used
+        yield DeviceMeter(
+            lambda: library.nvmlDeviceGetMemoryInfo(handle).used - before, lambda: _energy_j(library, handle)
+        )
+
+
+def _energy_j(library: Any, handle: Any) -> float | None:
+    try:
+        return float(library.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000  # the driver counts millijoules
+    except library.NVMLError:
+        return None  # GPUs before Volta have no counter
+
+
+class PeakSampler:
+    """A context that records the largest reading from a thread; `peak_bytes` is None if there was none."""
+
+    def __init__(self, read: MemoryReader, period_s: float = PERIOD_S) -> None:
+        self.peak_bytes: int | None = None
+        self._read = read
+        self._period_s = period_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="telemetry", daemon=True)
+
+    def __enter__(self) -> "PeakSampler":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._record()
+
+    def _sample(self) -> None:
+        self._record()
+        while not self._stop.wait(self._period_s):
+            self._record()
+
+    def _record(self) -> None:
+        value = self._read()
+        if value is not None:
+            self.peak_bytes = max(value, self.peak_bytes or 0)
+
+
+def process_tree_rss_bytes(root: int) -> int | None:
+    """Resident bytes of a process and its descendants, from /proc; None where there is no /proc (macOS)."""
+    if not Path("/proc/self/statm").exists():
+        return None
+    total = 0
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        try:
+            resident_pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                pending.extend(map(int, (task / "children").read_bytes().split()))
+        except OSError:
+            continue  # it ended between two reads
+        total += resident_pages * PAGE_BYTES
+    return total

@@ -1,0 +1,59 @@
+"""What the vllm adapter asks its engine for; the engine itself is not needed here."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.worker.backend import Setup
+from pipeline.worker.backends import vllm
+
+
+def make_setup(
+    options: Mapping[str, Any] | None = None, batch_size: int | None = None, weights: Path | None = Path("weights")
+) -> Setup:
+    return Setup(weights, "cpu", "float32", options or {}, batch_size, max_length=512, eos_ids=(1,), seed=7)
+
+
+def test_setup_reaches_the_engine() -> None:
+    arguments = vllm.engine_arguments(make_setup())
+    asked = {name: arguments[name] for name in ("model", "max_model_len", "dtype", "seed")}
+    assert asked == {"model": "weights", "max_model_len": 512, "dtype": "float32", "seed": 7}
+
+
+def test_the_engine_batches_as_it_likes_without_a_batch_size() -> None:
+    assert "max_num_seqs" not in vllm.engine_arguments(make_setup())
+
+
+def test_a_batch_size_limits_the_requests_of_a_step() -> None:
+    assert vllm.engine_arguments(make_setup(batch_size=8))["max_num_seqs"] == 8
+
+
+def test_options_replace_defaults_and_are_passed_through() -> None:
+    arguments = vllm.engine_arguments(make_setup({"dtype": "float16", "enforce_eager": True}))
+    assert (arguments["dtype"], arguments["enforce_eager"]) == ("float16", True)
+
+
+@pytest.mark.parametrize("name", ["enable_prefix_caching", "generation_config", "model", "trust_remote_code"])
+def test_an_option_that_would_make_rows_incomparable_is_refused_by_name(name: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        vllm.engine_arguments(make_setup({name: True}))
+
+
+def test_weights_are_required() -> None:
+    with pytest.raises(UsageError, match="weights"):
+        vllm.create(make_setup(weights=None))
+
+
+def test_the_worker_can_find_the_report_by_the_name_it_is_given() -> None:
+    module, _, name = vllm.engine_arguments(make_setup())["worker_extension_cls"].rpartition(".")
+    assert getattr(importlib.import_module(module), name) is vllm.WorkerReport
+
+
+def test_closing_before_loading_and_twice_is_harmless() -> None:
+    backend = vllm.create(make_setup())
+    backend.close()
+    backend.close()

@@ -1,0 +1,176 @@
+"""What the runner relies on, checked for every adapter on the embedded model, each in its own environment."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import codec
+from pipeline.catalog import load_catalog
+from pipeline.documents import choose, fingerprint, read_documents
+from pipeline.files import write_json
+from pipeline.host.environments import environment_folder, process_environment
+from pipeline.host.hardware import Hardware
+from pipeline.host.launchers.process import ProcessLauncher
+from pipeline.host.plan import Request, Selected, make_job, select
+from pipeline.host.prepare import Preparation
+from pipeline.report.watch import LineWatcher
+from pipeline.spec import HostFacts, JobGpu, Workload
+from tests.conformance.probe import NEW_TOKENS
+
+CATALOG = load_catalog()
+MODEL = CATALOG.models["gemma-3-270m"]
+CPU = Hardware(JobGpu("cpu", "CPU", "cpu"), "float32")
+EXPERIMENTS = [
+    name
+    for name, experiment in CATALOG.experiments.items()
+    if experiment.weights is not None and experiment.needs.device in (None, "cpu")
+]
+DOCS = 3
+TIMEOUT_S = 900
+
+Observation = dict[str, Any]
+_seen: dict[str, Observation] = {}
+
+
+@pytest.fixture(scope="session")
+def probe(cache: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Observation]:
+    """The observation of an experiment, made once."""
+    launcher = ProcessLauncher(data, cache, tmp_path_factory.mktemp("results"))
+
+    def observe(name: str) -> Observation:
+        if name not in _seen:
+            _seen[name] = _observe(name, launcher, tmp_path_factory.mktemp(name))
+        return _seen[name]
+
+    return observe
+
+
+def _observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
+    [item] = select([name], CATALOG, MODEL, CPU, launcher.why_not)
+    assert isinstance(item, Selected)
+    prepared = Preparation(CATALOG, launcher, launcher.cache, folder, LineWatcher()).prepare([item], MODEL)
+    assert prepared.obstacle(item) is None
+    path = "sample/howto_en.jsonl"
+    chosen = choose(read_documents(launcher.data / path), DOCS, 0)
+    prompt = CATALOG.prompts[MODEL.prompt]
+    workload = Workload("sample", path, fingerprint(chosen), DOCS, 0, prompt, NEW_TOKENS)
+    request = Request("conformance", "offline", DOCS, workload, MODEL, "process")
+    job = make_job(item, request, CPU, prepared.weights_of(item), HostFacts())
+    write_json(folder / "job.json", codec.encode(job))
+    environment = environment_folder(launcher.cache, item.image, item.variant)
+    done = subprocess.run(
+        [
+            *(str(environment / "bin" / "python"), "-m", "tests.conformance.probe", str(folder / "job.json")),
+            *("--data", str(launcher.data), "--cache", str(launcher.cache)),
+        ],
+        env=process_environment(environment, item.image, launcher.cache, network=False),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    seen: Observation = json.loads(done.stdout.splitlines()[-1])
+    return seen
+
+
+@pytest.fixture(params=EXPERIMENTS)
+def seen(request: pytest.FixtureRequest, probe: Callable[[str], Observation]) -> Observation:
+    """One experiment's observation after another."""
+    return probe(request.param)
+
+
+def by_id(completions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {completion["id"]: completion for completion in completions}
+
+
+def test_every_request_is_completed_exactly_once(seen: Observation) -> None:
+    ids = sorted(completion["id"] for completion in seen["together"])
+    assert ids == sorted(request["id"] for request in seen["requests"])
+
+
+def test_every_engine_is_fed_the_same_ids(seen: Observation, probe: Callable[[str], Observation]) -> None:
+    assert seen["prompt_ids_sha256"] == probe("none")["prompt_ids_sha256"]
+
+
+def test_prompts_begin_with_one_bos(seen: Observation) -> None:
+    for request in seen["requests"]:
+        assert request["prompt_ids"][0] == MODEL.bos_id
+        assert MODEL.bos_id not in request["prompt_ids"][1:]
+
+
+def test_outputs_keep_to_the_token_limit(seen: Observation) -> None:
+    for completion in seen["together"]:
+        assert 0 < len(completion["output_ids"]) <= NEW_TOKENS
+
+
+def test_length_is_the_reason_just_where_the_limit_was_reached(seen: Observation) -> None:
+    for completion in seen["together"]:
+        ended = completion["output_ids"][-1] in MODEL.eos_ids
+        assert completion["finish_reason"] == ("stop" if ended else "length")
+        assert ended or len(completion["output_ids"]) == NEW_TOKENS
+
+
+def test_each_request_keeps_to_its_own_limit(seen: Observation) -> None:
+    uneven = by_id(seen["uneven"])
+    for number, request in enumerate(seen["requests"]):
+        assert len(uneven[request["id"]]["output_ids"]) <= 2 + number
+
+
+def test_the_output_is_text_without_special_tokens(seen: Observation) -> None:
+    for completion in seen["together"]:
+        assert completion["text"].strip()
+        assert "<eos>" not in completion["text"]
+        assert "<bos>" not in completion["text"]
+
+
+def test_steps_add_up_to_the_output_tokens(seen: Observation) -> None:
+    outputs = {completion["id"]: len(completion["output_ids"]) for completion in seen["together"]}
+    assert seen["steps"]["tokens"] == outputs
+    assert seen["steps"]["calls"] >= max(outputs.values())
+
+
+def test_greedy_decoding_repeats_itself(seen: Observation) -> None:
+    assert by_id(seen["again"]) == by_id(seen["together"])
+
+
+def test_one_at_a_time_begins_like_all_at_once(seen: Observation) -> None:
+    """Batched kernels round differently, so texts may part later; a wrong mask or position shows at once."""
+    single, together = by_id(seen["single"]), by_id(seen["together"])
+    same = [single[key]["output_ids"][0] == together[key]["output_ids"][0] for key in together]
+    assert sum(same) >= len(same) - 1
+
+
+def test_an_end_of_sequence_id_ends_the_output_and_is_part_of_it(seen: Observation) -> None:
+    ended = seen["ended"]
+    assert ended["finish_reason"] == "stop"
+    assert ended["output_ids"][-1] == seen["eos_id"]
+    assert seen["eos_id"] not in ended["output_ids"][:-1]
+
+
+def test_quantised_engines_say_so_and_others_do_not(seen: Observation, request: pytest.FixtureRequest) -> None:
+    name = request.node.callspec.params["seen"]
+    assert (seen["settings"]["quantization"] is None) == (name in ("none", "vllm"))
+
+
+def test_the_batch_size_that_was_used_is_known(seen: Observation) -> None:
+    assert seen["settings"]["batch_size_used"] == DOCS
+
+
+def test_the_size_of_the_weights_is_plausible_or_unknown(seen: Observation) -> None:
+    weights_bytes = seen["memory"]["weights_bytes"]
+    assert weights_bytes is None or MODEL.parameters / 4 < weights_bytes < MODEL.parameters * 8
+
+
+def test_a_closed_engine_leaves_no_process(seen: Observation) -> None:
+    assert seen["children_left"] == []
+
+
+def test_without_an_engine_between_them_the_baseline_batches_exactly(probe: Callable[[str], Observation]) -> None:
+    """In float32 left padding must not change a text at all."""
+    baseline = probe("none")
+    assert by_id(baseline["single"]) == by_id(baseline["together"])

@@ -1,0 +1,125 @@
+"""What runs where, why not, and what makes two jobs the same job."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.catalog import load_catalog
+from pipeline.host.hardware import Hardware
+from pipeline.host.plan import Request, Selected, Skipped, formats_needed, make_job, select
+from pipeline.spec import HostFacts, Image, Job, JobGpu, JobWeights, Variant
+from tests.builders import make_workload
+
+CATALOG = load_catalog()
+MODEL = CATALOG.models["gemma-3-270m"]
+CPU = Hardware(JobGpu("cpu", "Some CPU", "cpu"), "float32")
+T4 = Hardware(JobGpu("t4", "Tesla T4", "cuda"), "float16", 7.5, 580)
+A100 = Hardware(JobGpu("a100", "NVIDIA A100-SXM4-40GB", "cuda"), "bfloat16", 8.0, 580)
+REQUEST = Request("run", "offline", None, make_workload(), MODEL, "process")
+WEIGHTS = JobWeights("hf", "models/gemma-3-270m/hf", "real", "1.0.0", "0" * 64)
+
+
+def can_run(_image: Image, _variant: Variant) -> str | None:
+    return None
+
+
+def planned(name: str, hardware: Hardware) -> Selected | Skipped:
+    return select([name], CATALOG, MODEL, hardware, can_run)[0]
+
+
+def job(name: str = "none", hardware: Hardware = CPU, request: Request = REQUEST) -> Job:
+    item = planned(name, hardware)
+    assert isinstance(item, Selected)
+    return make_job(item, request, hardware, WEIGHTS if item.model else None, HostFacts())
+
+
+def reason(name: str, hardware: Hardware) -> str:
+    item = planned(name, hardware)
+    assert isinstance(item, Skipped)
+    return item.reason
+
+
+def test_flash_attention_is_skipped_on_a_cpu_with_what_it_needs() -> None:
+    assert reason("flash-attn", CPU) == "needs a CUDA device of compute capability 8.0 or newer, this is a CPU"
+
+
+def test_flash_attention_is_skipped_on_a_gpu_that_is_too_old() -> None:
+    assert reason("flash-attn", T4) == "needs compute capability 8.0, this is Tesla T4 (compute capability 7.5)"
+
+
+def test_an_old_driver_is_the_reason() -> None:
+    assert "needs NVIDIA driver 580 or newer, this is 535" in reason("none", replace(A100, driver=535))
+
+
+def test_an_image_without_a_variant_for_the_device_is_skipped_and_never_run_on_another() -> None:
+    assert reason("gguf-q4", A100) == "image llama-cpp can't run here (cpu: is for cpu)"
+
+
+def test_a_model_without_the_weights_is_the_reason() -> None:
+    model = replace(MODEL, weights={"hf": MODEL.weights["hf"], "gguf": MODEL.weights["gguf"]})
+    [item] = select(["vllm-awq"], CATALOG, model, CPU, can_run)
+    assert isinstance(item, Skipped)
+    assert item.reason == "model gemma-3-270m has no awq weights in models.yaml"
+
+
+def test_the_launchers_own_reason_is_passed_on() -> None:
+    [item] = select(["none"], CATALOG, MODEL, CPU, lambda image, variant: "needs Python 3.11")
+    assert isinstance(item, Skipped)
+    assert "cpu: needs Python 3.11" in item.reason
+
+
+@pytest.mark.parametrize(("hardware", "variant"), [(CPU, "cpu"), (A100, "cu130")])
+def test_the_variant_is_the_devices(hardware: Hardware, variant: str) -> None:
+    item = planned("none", hardware)
+    assert isinstance(item, Selected)
+    assert item.variant.name == variant
+
+
+def test_a_reference_line_needs_no_gpu_image() -> None:
+    assert isinstance(planned("lead-3", A100), Selected)
+
+
+def test_the_same_job_has_the_same_key() -> None:
+    assert job().key == job().key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"workload": make_workload(max_new_tokens=65)},
+        {"workload": make_workload(documents_sha256="e" * 64)},
+        {"scenario": "single"},
+        {"batch_size": 3},
+        {"launch": 2},
+        {"launcher": "docker"},
+    ],
+)
+def test_whatever_decides_the_outcome_changes_the_key(change: dict[str, object]) -> None:
+    assert job(request=replace(REQUEST, **change)).key != job().key  # type: ignore[arg-type]
+
+
+def test_another_gpu_changes_the_key() -> None:
+    other = replace(CPU, gpu=JobGpu("cpu", "Another CPU", "cpu"))
+    assert job(hardware=other).key != job().key
+
+
+def test_facts_about_the_host_leave_the_key_alone() -> None:
+    item = planned("none", CPU)
+    assert isinstance(item, Selected)
+    assert make_job(item, REQUEST, CPU, WEIGHTS, HostFacts(git_commit="abc")).key == job().key
+
+
+def test_single_runs_one_document_a_step() -> None:
+    assert job(request=replace(REQUEST, scenario="single")).batch_size == 1
+
+
+def test_a_batch_size_of_the_user_replaces_the_experiments() -> None:
+    assert job(request=replace(REQUEST, batch_size=3)).batch_size == 3
+
+
+def test_vllm_batches_by_itself_unless_told() -> None:
+    assert job("vllm").batch_size is None
+
+
+def test_formats_come_after_what_they_are_made_from() -> None:
+    assert list(formats_needed([planned("vllm-awq", CPU)], MODEL)) == ["gguf", "hf", "awq"]

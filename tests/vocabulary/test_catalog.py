@@ -1,0 +1,54 @@
+"""The catalogue reads the shipped configuration, and says what is wrong with a broken one."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.catalog import CONFIG, find, load_catalog
+from pipeline.errors import UsageError
+
+
+def edited(tmp_path: Path, name: str, old: str, new: str) -> Path:
+    config = tmp_path / "config"
+    shutil.copytree(CONFIG, config)
+    text = (config / name).read_text(encoding="utf-8")
+    assert old in text
+    (config / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    return config
+
+
+def test_every_published_optimisation_is_an_experiment() -> None:
+    assert {"none", "4-bit", "8-bit", "flash-attn", "vllm-awq"} <= set(load_catalog().experiments)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="unknown experiment 'vlm-awq'; did you mean vllm-awq"):
+        find(load_catalog().experiments, "vlm-awq", "experiment")
+
+
+def test_a_name_that_is_near_nothing_is_answered_with_all() -> None:
+    with pytest.raises(UsageError, match="known are none, 4-bit"):
+        find(load_catalog().experiments, "xyzzy", "experiment")
+
+
+def test_a_misspelt_field_is_named_with_file_and_entry(tmp_path: Path) -> None:
+    config = edited(tmp_path, "experiments.yaml", "    backend: transformers", "    bakcend: transformers")
+    with pytest.raises(UsageError, match=r"experiments\.yaml: none: unknown field 'bakcend'"):
+        load_catalog(config)
+
+
+def test_an_experiment_without_its_image_is_an_error(tmp_path: Path) -> None:
+    config = edited(tmp_path, "experiments.yaml", "    image: transformers", "    image: absent")
+    with pytest.raises(UsageError, match=r"none: there is no images/absent/image\.yaml"):
+        load_catalog(config)
+
+
+def test_broken_yaml_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    config = edited(tmp_path, "gpus.yaml", "gpus:", "gpus: [")
+    with pytest.raises(UsageError, match=r"gpus\.yaml: not valid YAML"):
+        load_catalog(config)
+
+
+def test_the_catalogue_loads_without_images_as_it_does_inside_one(tmp_path: Path) -> None:
+    assert load_catalog(images=tmp_path).images == {}

@@ -1,0 +1,36 @@
+"""What an engine is fed."""
+
+import pytest
+
+from pipeline.documents import Document
+from pipeline.spec import JobModel, Prompt
+from pipeline.worker.requests import render_prompt, warmup_documents, with_one_bos
+from tests.builders import make_workload
+
+MODEL = JobModel("m", 100, (1,), bos_id=2, prompt_prefix="[INST] ", prompt_suffix=" [/INST]")
+DOCUMENTS = [Document(f"d{n}", " ".join(f"word{n}{i}" for i in range(10 * n)), "s") for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("ids", [[7, 8], [2, 7, 8], [2, 2, 7, 8]])
+def test_a_prompt_gets_exactly_one_bos_whatever_the_tokenizer_does(ids: list[int]) -> None:
+    assert with_one_bos(ids, MODEL) == (2, 7, 8)
+
+
+def test_braces_in_a_document_are_text() -> None:
+    workload = make_workload(prompt=Prompt("p", "{document}!"))
+    assert render_prompt("{document} {0} {x}", workload, None) == "{document} {0} {x}!"
+
+
+def test_the_chat_template_stands_around_the_prompt() -> None:
+    workload = make_workload(prompt=Prompt("p", "Sum up: {document}"))
+    assert render_prompt(" text \n", workload, MODEL) == "[INST] Sum up: text [/INST]"
+
+
+def test_the_warm_up_takes_the_longest_documents_with_their_words_shuffled() -> None:
+    [warm] = warmup_documents(DOCUMENTS, 1, seed=0)
+    assert warm.document != DOCUMENTS[-1].document
+    assert sorted(warm.document.split()) == sorted(DOCUMENTS[-1].document.split())
+
+
+def test_the_warm_up_is_the_same_every_time() -> None:
+    assert warmup_documents(DOCUMENTS, 3, seed=0) == warmup_documents(DOCUMENTS, 3, seed=0)

@@ -1,0 +1,220 @@
+"""The runner's clock, phases and files, around an engine whose every step the test decides."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.documents import choose, fingerprint, read_documents
+from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, Result, read_result
+from pipeline.results import read_documents as read_completions
+from pipeline.spec import Job, JobGpu, JobModel, Prompt, Workload
+from pipeline.worker import runner
+from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings
+from pipeline.worker.runner import PhaseError, Roots, run
+
+DATA = Path("data").resolve()
+STEP_S = 0.02
+LOAD_S = 0.05
+NEW_TOKENS = 4
+MODEL = JobModel("m", 4096, eos_ids=(1,), bos_id=2, prompt_prefix="", prompt_suffix="")
+
+
+@dataclass
+class StepwiseBackend:
+    """Generates NEW_TOKENS tokens a request, a step of STEP_S for all requests at once, and remembers the calls."""
+
+    fail_in: str = ""
+    lose: str = ""
+    calls: list[list[Request]] = field(default_factory=list)
+    closed: int = 0
+
+    def load(self) -> None:
+        time.sleep(LOAD_S)
+        self._maybe_fail("load")
+
+    def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        self._maybe_fail("encode")
+        return [[3, *prompt.encode()] for prompt in prompts]
+
+    def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
+        self.calls.append(list(requests))
+        for _ in range(NEW_TOKENS):
+            time.sleep(STEP_S)
+            if on_step:
+                on_step({request.id: 1 for request in requests})
+        for request in reversed(requests):
+            if len(self.calls) > 1:
+                self._maybe_fail("generate")
+            if request.id != self.lose:
+                yield Completion(request.id, f"About {request.id}.", (5,) * NEW_TOKENS, "length")
+
+    def memory(self) -> MemoryUse:
+        return MemoryUse(weights_bytes=7)
+
+    def settings(self) -> Settings:
+        return Settings(dtype="float32", batch_size_used=3)
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def _maybe_fail(self, phase: str) -> None:
+        if self.fail_in == phase:
+            raise RuntimeError(f"broke in {phase}")
+
+
+def make_job(**overrides: Any) -> Job:
+    documents = choose(read_documents(DATA / "sample/howto_en.jsonl"), 3, 0)
+    workload = Workload(
+        "sample", "sample/howto_en.jsonl", fingerprint(documents), 3, 0, Prompt("p", "Text: {document}"), NEW_TOKENS
+    )
+    job = Job(
+        schema_version=1,
+        key="k" * 64,
+        run="run",
+        folder="run/job",
+        experiment="stepwise",
+        optimization="none",
+        ranked=True,
+        backend="stepwise",
+        image="none",
+        variant="cpu",
+        launcher="process",
+        scenario="offline",
+        launch=1,
+        dtype="float32",
+        options={},
+        batch_size=3,
+        gpu=JobGpu("cpu", "CPU", "cpu"),
+        model=MODEL,
+        weights=None,
+        workload=workload,
+        lock_sha256="",
+        code_sha256="",
+    )
+    return replace(job, **overrides)
+
+
+Runner = Callable[..., Result]
+
+
+@pytest.fixture
+def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """Run a job on a backend; results lie under tmp_path."""
+
+    def call(backend: StepwiseBackend, observe: bool = True, **overrides: Any) -> Result:
+        monkeypatch.setattr(runner, "create_backend", lambda name, setup: backend)
+        (tmp_path / "run/job").mkdir(parents=True)
+        return run(
+            make_job(**overrides), Roots(DATA, tmp_path, tmp_path), lambda phase, done, total: None, observe=observe
+        )
+
+    return call
+
+
+def test_generation_is_timed_without_load_and_warm_up(execute: Runner) -> None:
+    timing = execute(StepwiseBackend()).timing
+    assert timing.load_s is not None and timing.load_s >= LOAD_S
+    assert timing.warmup_s is not None and timing.warmup_s >= NEW_TOKENS * STEP_S
+    assert timing.generate_s is not None
+    assert NEW_TOKENS * STEP_S <= timing.generate_s < 2 * NEW_TOKENS * STEP_S
+
+
+def test_offline_hands_all_documents_over_at_once(execute: Runner) -> None:
+    backend = StepwiseBackend()
+    execute(backend)
+    assert [len(call) for call in backend.calls] == [3, 3]  # the warm-up, then the workload
+
+
+def test_single_hands_over_one_document_at_a_time(execute: Runner) -> None:
+    backend = StepwiseBackend()
+    result = execute(backend, scenario="single", batch_size=1)
+    assert [len(call) for call in backend.calls] == [1, 1, 1, 1]
+    assert result.timing.generate_s is not None and result.timing.generate_s >= 3 * NEW_TOKENS * STEP_S
+
+
+def test_latency_counts_from_hand_over_in_offline_and_from_the_request_in_single(execute: Runner) -> None:
+    result = execute(StepwiseBackend(), scenario="single", batch_size=1)
+    assert result.metrics is not None and result.metrics.latency_s is not None
+    assert result.metrics.latency_s.p99 < 2 * NEW_TOKENS * STEP_S
+
+
+def test_time_to_first_token_and_per_token_come_from_the_steps(execute: Runner) -> None:
+    metrics = execute(StepwiseBackend()).metrics
+    assert metrics is not None and metrics.ttft_s is not None and metrics.tpot_s is not None
+    assert STEP_S <= metrics.ttft_s.p50 < 2 * STEP_S
+    assert STEP_S * 0.9 <= metrics.tpot_s.p50 < 1.5 * STEP_S
+
+
+def test_what_is_not_observed_is_null(execute: Runner) -> None:
+    metrics = execute(StepwiseBackend(), observe=False).metrics
+    assert metrics is not None
+    assert (metrics.ttft_s, metrics.tpot_s, metrics.peak_memory_bytes, metrics.energy_j) == (None, None, None, None)
+
+
+def test_memory_is_sampled_during_generation(execute: Runner) -> None:
+    metrics = execute(StepwiseBackend()).metrics
+    assert metrics is not None and metrics.peak_memory_bytes is not None
+    assert metrics.peak_memory_bytes > 10 << 20
+
+
+def test_the_warm_up_uses_no_text_of_the_workload(execute: Runner) -> None:
+    backend = StepwiseBackend()
+    execute(backend)
+    warmup, work = backend.calls
+    assert not {request.prompt_ids for request in warmup} & {request.prompt_ids for request in work}
+
+
+def test_every_prompt_starts_with_exactly_one_bos(execute: Runner) -> None:
+    backend = StepwiseBackend()
+    execute(backend)
+    assert all(request.prompt_ids[:2] == (2, 3) for request in backend.calls[1])
+
+
+def test_documents_come_back_in_the_datasets_order(execute: Runner, tmp_path: Path) -> None:
+    execute(StepwiseBackend())
+    chosen = choose(read_documents(DATA / "sample/howto_en.jsonl"), 3, 0)
+    completed = read_completions(tmp_path / "run/job" / DOCUMENTS_FILE)
+    assert [item.id for item in completed] == [item.id for item in chosen]
+
+
+def test_the_written_result_is_the_returned_one(execute: Runner, tmp_path: Path) -> None:
+    result = execute(StepwiseBackend())
+    assert read_result(tmp_path / "run/job" / RESULT_FILE) == result
+
+
+def test_documents_that_exceed_the_context_are_reported_and_not_generated(execute: Runner, tmp_path: Path) -> None:
+    backend = StepwiseBackend()
+    lengths = sorted(len(d.document.encode()) for d in choose(read_documents(DATA / "sample/howto_en.jsonl"), 3, 0))
+    limit = lengths[1] + len("Text: ") + 2 + NEW_TOKENS
+    result = execute(backend, model=replace(MODEL, context_length=limit))
+    completed = read_completions(tmp_path / "run/job" / DOCUMENTS_FILE)
+    assert [item.finish_reason for item in completed].count("too_long") == 1
+    assert result.metrics is not None and result.metrics.docs == 2
+    assert "1 document" in result.warnings[0]
+
+
+def test_a_lost_document_is_a_failure_and_not_a_gap(execute: Runner) -> None:
+    lost = choose(read_documents(DATA / "sample/howto_en.jsonl"), 3, 0)[0].id
+    with pytest.raises(PhaseError) as caught:
+        execute(StepwiseBackend(lose=lost))
+    assert caught.value.phase == "generate"
+    assert lost in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("phase", ["load", "encode", "generate"])
+def test_a_break_names_its_phase_and_closes_the_engine(execute: Runner, phase: str) -> None:
+    backend = StepwiseBackend(fail_in=phase)
+    with pytest.raises(PhaseError) as caught:
+        execute(backend)
+    assert (caught.value.phase, backend.closed) == (phase, 1)
+
+
+def test_documents_other_than_planned_are_refused(execute: Runner) -> None:
+    job = make_job()
+    with pytest.raises(PhaseError) as caught:
+        execute(StepwiseBackend(), workload=replace(job.workload, documents_sha256="0" * 64))
+    assert "the documents changed since the job was planned" in str(caught.value.__cause__)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.catalog import IMAGES, find, load_catalog
-from pipeline.errors import BenchmarkError
+from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import write_atomically
 from pipeline.spec import Image, Variant
 
@@ -25,7 +25,10 @@ UV_CONFIG = IMAGES / "uv.toml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compile the locks of the named images, or of all of them."""
+    """Compile the locks of the named images, or of all of them.
+
+    Exit status: 0; 1 where a lock can't be compiled; 2 for bad usage.
+    """
     parser = argparse.ArgumentParser(prog="python -m images.lock", description="Compile the images' locks.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="an image's name (all of them by default)")
     parser.add_argument(
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(path.relative_to(IMAGES.parent))
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     return 0
 
 

@@ -2,7 +2,9 @@
 
 A linear layer's weight W [out, in] is stored transposed, in groups of rows that share a scale and a zero point:
 qweight int32 [in, out/8], qzeros int32 [in/group, out/8], scales float16 [in/group, out], with
-W[o, i] = (q[i, o] - zero[i // group, o]) * scale[i // group, o]. NumPy alone, so that it can be tested without an engine.
+W[o, i] = (q[i, o] - zero[i // group, o]) * scale[i // group, o].
+
+NumPy alone, so that it can be tested without an engine.
 """
 
 from dataclasses import dataclass
@@ -15,8 +17,6 @@ LEVELS = 2**BITS - 1
 PER_WORD = 32 // BITS
 # Nibble n (from the lowest bits) of a 32-bit word holds column COLUMNS[n] of its eight.
 COLUMNS = (0, 2, 4, 6, 1, 3, 5, 7)
-# Fractions of a group's range that rounding tries: clipping the rarest values makes all others finer.
-SHRINKS = tuple(1 - 0.05 * step for step in range(8))
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,10 @@ class Quantized:
         return np.ascontiguousarray(weight.reshape(-1, columns).T)
 
 
-def quantize(weight: NDArray[np.float32], group: int, shrinks: tuple[float, ...] = SHRINKS) -> Quantized:
-    """Round a weight [out, in] to 4 bits, asymmetrically, per group of `group` inputs.
+def quantize(weight: NDArray[np.float32], group: int) -> Quantized:
+    """Round a weight [out, in] to the nearest of 16 levels, spread from minimum to maximum of each `group` inputs.
 
-    Each group takes the scale, among its minimum-to-maximum range times each of `shrinks`, that leaves the least squared
-    error of the weights. in must be a multiple of group, out of 8 (ValueError).
+    in must be a multiple of group, out of 8 (ValueError).
     """
     columns, rows = weight.shape
     if rows % group or columns % PER_WORD:
@@ -48,21 +47,10 @@ def quantize(weight: NDArray[np.float32], group: int, shrinks: tuple[float, ...]
     # The range includes 0, so that the zero point is one of the 16 levels.
     low = np.minimum(grouped.min(axis=1), 0)
     high = np.maximum(grouped.max(axis=1), 0)
-    best_error = np.full(low.shape, np.inf, dtype=np.float32)
-    codes = np.zeros(grouped.shape, dtype=np.uint8)
-    zeros = np.zeros(low.shape, dtype=np.uint8)
-    scales = np.ones(low.shape, dtype=np.float16)
-    for shrink in shrinks:
-        scale = _round_scale((high - low) * (shrink / LEVELS))
-        zero = np.clip(np.rint(-low * shrink / scale), 0, LEVELS)
-        code = np.clip(np.rint(grouped / scale[:, None, :]) + zero[:, None, :], 0, LEVELS)
-        error = np.square((code - zero[:, None, :]) * scale[:, None, :] - grouped).sum(axis=1)
-        better = error < best_error
-        best_error = np.where(better, error, best_error)
-        codes = np.where(better[:, None, :], code, codes).astype(np.uint8)
-        zeros = np.where(better, zero, zeros).astype(np.uint8)
-        scales = np.where(better, scale, scales).astype(np.float16)
-    return Quantized(codes.reshape(rows, columns), zeros, scales)
+    scales = _round_scale((high - low) / LEVELS)
+    zeros = np.clip(np.rint(-low / scales), 0, LEVELS)
+    codes = np.clip(np.rint(grouped / scales[:, None, :]) + zeros[:, None, :], 0, LEVELS)
+    return Quantized(codes.reshape(rows, columns).astype(np.uint8), zeros.astype(np.uint8), scales.astype(np.float16))
 
 
 def _round_scale(scale: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,12 +65,12 @@ def _round_scale(scale: NDArray[np.float32]) -> NDArray[np.float32]:
 def pack(values: NDArray[np.uint8]) -> NDArray[np.int32]:
     """[n, out] values of 4 bits as int32 [n, out/8], in AWQ's interleaved order."""
     nibbles = values.reshape(values.shape[0], -1, PER_WORD)[:, :, COLUMNS].astype(np.uint32)
-    shifts = np.arange(0, 32, BITS, dtype=np.uint32)
+    shifts: NDArray[np.uint32] = np.arange(0, 32, BITS, dtype=np.uint32)
     return np.bitwise_or.reduce(nibbles << shifts, axis=2).view(np.int32)
 
 
 def unpack(packed: NDArray[np.int32]) -> NDArray[np.uint8]:
     """The inverse of pack()."""
-    shifts = np.arange(0, 32, BITS, dtype=np.uint32)
+    shifts: NDArray[np.uint32] = np.arange(0, 32, BITS, dtype=np.uint32)
     nibbles = (packed.view(np.uint32)[:, :, None] >> shifts) & LEVELS
     return nibbles[:, :, np.argsort(COLUMNS)].reshape(packed.shape[0], -1).astype(np.uint8)

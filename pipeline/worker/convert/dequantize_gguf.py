@@ -1,5 +1,7 @@
 """From a GGUF file to a transformers folder: weights dequantised to bfloat16, the tokenizer beside them."""
 
+import mmap
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,10 @@ def convert(source: Path, target: Path, texts: Sequence[str], bos_id: int | None
     )
     model.save_pretrained(target)
     tokenizer = transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    if _adds_bos(source):
+    if adds_bos(source):
         prepend_bos(tokenizer)
     tokenizer.save_pretrained(target)
-    if _adds_bos(source):
+    if adds_bos(source):
         _check_bos(target, bos_id)
     return Conversion(made_by=f"dequantised from {source.name} to bfloat16 by transformers {transformers.__version__}")
 
@@ -46,12 +48,17 @@ def prepend_bos(tokenizer: Any) -> None:
     )
 
 
-def _adds_bos(source: Path) -> bool:
-    """What the file itself says: tokenizer.ggml.add_bos_token."""
-    import gguf
+def adds_bos(source: Path) -> bool:
+    """What the file itself says: its metadata's boolean tokenizer.ggml.add_bos_token, False where it has none.
 
-    field = gguf.GGUFReader(source).get_field("tokenizer.ggml.add_bos_token")
-    return field is not None and bool(field.contents())
+    Looked up by its bytes (length and key, type 7 for bool, value), since the gguf package spends many seconds on
+    reading the whole vocabulary first.
+    """
+    key = b"tokenizer.ggml.add_bos_token"
+    entry = struct.pack("<Q", len(key)) + key + struct.pack("<I", 7)
+    with source.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        found = content.find(entry)
+        return found >= 0 and content[found + len(entry)] == 1
 
 
 def _check_bos(target: Path, bos_id: int | None) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-DOCUMENTS = 12
+DOCUMENTS = 8
 WINDOW_TOKENS = 256
 
 

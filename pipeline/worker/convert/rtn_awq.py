@@ -20,12 +20,15 @@ QUANTIZATION = {
     "zero_point": True,
     "modules_to_not_convert": ["lm_head"],
 }
-MADE_BY = f"round-to-nearest, 4-bit, group {GROUP}, scales by least squared weight error, not calibrated, in AWQ layout"
+MADE_BY = f"round-to-nearest, 4-bit, group {GROUP}, not calibrated, in AWQ layout"
 _LINEAR = re.compile(r"\.layers\.\d+\..*_proj$")
 
 
 def convert(source: Path, target: Path, texts: Sequence[str], bos_id: int | None) -> Conversion:
-    """Pack every linear layer of the decoder; embeddings, norms and the output head stay as they are (see Converter)."""
+    """Pack every linear layer of the decoder; embeddings, norms and the output head stay as they are.
+
+    See Converter. Raises BenchmarkError for a model whose layers are named in another way.
+    """
     from safetensors.torch import save_file
 
     tensors = _load_tensors(source)

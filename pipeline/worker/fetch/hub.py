@@ -13,6 +13,11 @@ from pipeline.worker.locks import locked
 
 REVISIONS_FILE = "models.lock.json"
 PATTERNS = ["*.safetensors", "*.json", "tokenizer.model", "LICENSE*", "NOTICE*", "Notice*"]
+_ADVICE = {
+    401: ": log in with `hf auth login` or set HF_TOKEN to a valid token",
+    403: ": accept the licence at the model's page, and use a token that may read gated repositories",
+    429: ": too many requests; wait, or log in with `hf auth login`",
+}
 
 
 def fetch_hub(source: WeightsSource, target: Path, cache: Path) -> str:
@@ -94,13 +99,6 @@ def _explained(repo: str) -> Iterator[None]:
             f"{repo}: the Hub can't be reached; check the network, the proxy, HF_ENDPOINT and HF_HUB_OFFLINE "
             f"({type(error).__name__}: {_first_line(error)})"
         ) from error
-
-
-_ADVICE = {
-    401: ": log in with `hf auth login` or set HF_TOKEN to a valid token",
-    403: ": accept the licence at the model's page, and use a token that may read gated repositories",
-    429: ": too many requests; wait, or log in with `hf auth login`",
-}
 
 
 def _first_line(error: BaseException) -> str:

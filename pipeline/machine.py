@@ -7,13 +7,21 @@ from pathlib import Path
 
 def cpu_name() -> str:
     """The processor's own name, e.g. "AMD EPYC 7B13"; the architecture where the system doesn't tell."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def has_native_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16, without which it is slower than float32."""
+    return bool({"avx512_bf16", "amx_bf16"} & set(_cpuinfo("flags").split()))
+
+
+def _cpuinfo(field: str) -> str:
+    """A field of the first processor, empty where the system doesn't tell."""
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.split(":")[0].strip() == field), "")
 
 
 def usable_cpus() -> int:

@@ -51,6 +51,7 @@ class Variant:
     min_driver: the lowest NVIDIA driver (major version) that its CUDA needs, or None on a CPU.
     build_packages: packages without wheels, built last against the others (pip's --no-build-isolation).
     build_tools: programs that must be on the PATH for that, e.g. nvcc.
+    environment: variables of this variant's processes, beside those of its image.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Variant:
     min_driver: int | None = None
     build_packages: tuple[str, ...] = ()
     build_tools: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,10 @@ class Image:
     provides: str
     variants: tuple[Variant, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def variables(self, variant: Variant) -> dict[str, str]:
+        """The environment variables of a process in that variant, its own before the image's."""
+        return {**self.environment, **variant.environment}
 
 
 @dataclass(frozen=True)

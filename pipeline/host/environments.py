@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pipeline.errors import BenchmarkError
 from pipeline.files import sha256_file, write_atomically
-from pipeline.host.locks import exclusive
 from pipeline.host.plan import lock_path
+from pipeline.locks import exclusive
 from pipeline.spec import Image, Variant
 
 READY_FILE = "ready"
@@ -60,7 +60,7 @@ def _make(folder: Path, image: Image, variant: Variant, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     # Building a package from source needs its image's own switches and the tools installed beside it, such as ninja.
     path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    environment = os.environ | image.environment | {"PATH": path}
+    environment = os.environ | image.variables(variant) | {"PATH": path}
     with log.open("wb") as output:
 
         def call(arguments: Sequence[str]) -> bool:
@@ -113,11 +113,12 @@ def install_steps(lock: str, variant: Variant) -> list[InstallStep]:
     return [InstallStep(part, "".join(blocks), attempts[part]) for part, blocks in parts.items() if blocks]
 
 
-def process_environment(folder: Path, image: Image, cache: Path, *, network: bool) -> Mapping[str, str]:
-    """The environment variables of a process in that environment.
+def process_environment(cache: Path, image: Image, variant: Variant, *, network: bool) -> Mapping[str, str]:
+    """All environment variables of a process in the environment of an image's variant.
 
     Only what fetches may see the network and the Hub's token; user site packages would break the isolation.
     """
+    folder = environment_folder(cache, image, variant)
     secret = () if network else ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
     inherited = {name: value for name, value in os.environ.items() if name not in (*secret, "PYTHONHOME", "PYTHONPATH")}
     repository = str(Path(__file__).parent.parent.parent)
@@ -130,5 +131,7 @@ def process_environment(folder: Path, image: Image, cache: Path, *, network: boo
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    declared = {name: value.replace("{compile_cache}", str(compile_cache)) for name, value in image.environment.items()}
+    declared = {
+        name: value.replace("{compile_cache}", str(compile_cache)) for name, value in image.variables(variant).items()
+    }
     return inherited | own | declared | ({} if network else {"HF_HUB_OFFLINE": "1"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.catalog import find
 from pipeline.errors import UsageError
 from pipeline.gpus import DetectedGpu
-from pipeline.machine import cpu_name
+from pipeline.machine import cpu_name, has_native_bfloat16
 from pipeline.spec import Gpu, JobGpu
 
 CPU = "cpu"
@@ -44,7 +44,7 @@ def choose_hardware(
     Raises UsageError for an unknown name, and for one that contradicts the machine.
     """
     if name == CPU or (name == AUTO and not detected):
-        return Hardware(JobGpu(CPU, cpu_name(), "cpu"), dtype="float32")
+        return Hardware(JobGpu(CPU, cpu_name(), "cpu"), "bfloat16" if has_native_bfloat16() else "float32")
     if name == AUTO:
         return _real(_kind_of(detected[0], gpus), detected[0])
     listed = find(gpus, name, "GPU (or auto, cpu)")

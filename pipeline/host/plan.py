@@ -123,7 +123,7 @@ def make_job(
         "lock_sha256": sha256_files(REPOSITORY, [lock_path(selected.image, selected.variant)]),
         "code_sha256": code_sha256(),
     }
-    key = sha256_json(identity | {"environment": dict(selected.image.environment)})
+    key = sha256_json(identity | {"environment": selected.image.variables(selected.variant)})
     folder = f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
     fields = {"schema_version": SCHEMA_VERSION, "key": key, "run": request.run, "folder": folder, **identity}
     return codec.decode(Job, fields | {"host": codec.encode(host)}, f"job of {experiment.name}")

@@ -10,8 +10,8 @@ from tempfile import TemporaryFile
 
 from pipeline.errors import UsageError
 from pipeline.files import read_json, write_json
-from pipeline.host.locks import exclusive
 from pipeline.host.plan import REPOSITORY
+from pipeline.locks import exclusive
 from pipeline.machine import os_name
 from pipeline.results import RESULT_FILE, Result, now_utc, read_result
 from pipeline.spec import HostFacts

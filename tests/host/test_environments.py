@@ -73,13 +73,14 @@ def test_a_shim_without_an_interpreter_behind_it_is_not_taken(tmp_path: Path, mo
 def test_jobs_see_no_hub_token_and_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
     image = load_catalog().images["transformers"]
-    environment = process_environment(tmp_path, image, tmp_path, network=False)
+    environment = process_environment(tmp_path, image, image.variants[0], network=False)
     assert "HF_TOKEN" not in environment
     assert environment["HF_HUB_OFFLINE"] == "1"
 
 
 def test_the_prepare_step_sees_the_hub_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
-    environment = process_environment(tmp_path, load_catalog().images["transformers"], tmp_path, network=True)
+    image = load_catalog().images["transformers"]
+    environment = process_environment(tmp_path, image, image.variants[0], network=True)
     assert environment["HF_TOKEN"] == "secret"
     assert "HF_HUB_OFFLINE" not in environment

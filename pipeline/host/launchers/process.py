@@ -73,7 +73,7 @@ class ProcessLauncher:
         process = subprocess.Popen(
             [str(folder / "bin" / "python"), "-m", "pipeline", *roots, *arguments],
             cwd=log.parent,
-            env=process_environment(folder, image, self.cache, network=network),
+            env=process_environment(self.cache, image, variant, network=network),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

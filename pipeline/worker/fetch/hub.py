@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pipeline.errors import BenchmarkError
 from pipeline.files import read_json, write_json
+from pipeline.locks import exclusive
 from pipeline.spec import WeightsSource
 from pipeline.worker.fetch.pypi import verify
-from pipeline.worker.locks import locked
 
 REVISIONS_FILE = "models.lock.json"
 PATTERNS = ["*.safetensors", "*.json", "tokenizer.model", "LICENSE*", "NOTICE*", "Notice*"]
@@ -53,7 +53,7 @@ def _resolve(repo: str, cache: Path) -> str:
     import huggingface_hub
 
     path = cache / REVISIONS_FILE
-    with locked(cache / f".{REVISIONS_FILE}.lock"):
+    with exclusive(cache / f".{REVISIONS_FILE}.lock"):
         revisions: dict[str, str] = read_json(path) if path.exists() else {}
         if repo not in revisions:
             revisions[repo] = str(huggingface_hub.HfApi().model_info(repo).sha)

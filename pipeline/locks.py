@@ -1,4 +1,4 @@
-"""Locks between processes: one orchestrator a run, one builder an environment."""
+"""Locks between processes: one command a run, one builder an environment, one maker of a model's weights."""
 
 import fcntl
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def exclusive(path: Path, held: str | None = None) -> Iterator[None]:
     held: the error to raise at once if another process has it; None waits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as stream:
+    with path.open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | (fcntl.LOCK_NB if held else 0))
         except BlockingIOError:

@@ -1,0 +1,81 @@
+"""What token callbacks and telemetry cost: generate_s with them over generate_s without, in one loaded engine.
+
+Run after `make demo`, from the repository's root: `.venv/bin/python -m benchmarks.observation_cost none vllm gguf-q4`.
+Each experiment runs in its own environment, alternating on and off in the order on, off, off, on, so that a drift of
+the machine hits both alike. 1.00 means that they cost nothing.
+"""
+
+import argparse
+import io
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline import codec
+from pipeline.catalog import load_catalog
+from pipeline.files import read_json
+from pipeline.host.environments import environment_folder, process_environment
+from pipeline.results import Phase
+from pipeline.spec import Job
+from pipeline.worker import requests as prompts
+from pipeline.worker import runner
+from pipeline.worker.backend import create_backend
+from pipeline.worker.telemetry import device_meter
+
+ORDER = (True, False, False, True)
+REPOSITORY = Path(__file__).parent.parent
+
+
+def measure(job: Job, roots: runner.Roots, rounds: int) -> dict[str, float]:
+    """Median generate_s with and without observation, in seconds, and their ratio."""
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    documents = runner.load_documents(job, roots)
+    with device_meter(job.gpu.device) as meter:
+        backend = create_backend(job.backend, runner.make_setup(job, roots, documents))
+        backend.load()
+        requests = prompts.build_requests(backend, documents, job.workload, job.model)
+        for observed in (*ORDER, *(ORDER * rounds)):
+            generated = runner.generate(backend, requests, job, meter if observed else None, io.StringIO(), quiet)
+            seconds[observed].append(generated.generate_s)
+        backend.close()
+    with_it, without = (statistics.median(seconds[key][len(ORDER) // 2 :]) for key in (True, False))
+    return {"on_s": with_it, "off_s": without, "ratio": with_it / without}
+
+
+def quiet(_phase: Phase, _done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+def main() -> int:
+    """Measure each named experiment of the demo run in its environment and print a line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", default=["none", "vllm", "gguf-q4"])
+    parser.add_argument("--rounds", type=int, default=3, help="of four measurements each")
+    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # how it calls itself inside an environment
+    arguments = parser.parse_args()
+    cache, data = REPOSITORY / "cache", REPOSITORY / "data"
+    if arguments.job:
+        job = codec.decode(Job, read_json(arguments.job), str(arguments.job))
+        print("\n" + json.dumps(measure(job, runner.Roots(data, cache, REPOSITORY / "results"), arguments.rounds)))
+        return 0
+    catalog = load_catalog()
+    for name in arguments.experiments:
+        [path] = (REPOSITORY / "results" / "demo").glob(f"{name}.*offline*/job.json")
+        job = codec.decode(Job, read_json(path), str(path))
+        image = catalog.images[job.image]
+        variant = next(item for item in image.variants if item.name == job.variant)
+        python = environment_folder(cache, image, variant) / "bin" / "python"
+        command = [python, "-m", "benchmarks.observation_cost", "--job", path, "--rounds", str(arguments.rounds)]
+        environment = process_environment(cache, image, variant, network=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"{name:10} on {found['on_s']:7.3f} s  off {found['off_s']:7.3f} s  ratio {found['ratio']:.4f}", flush=True
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

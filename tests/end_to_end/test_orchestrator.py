@@ -1,0 +1,196 @@
+"""The command line as its user meets it: real processes, a real environment, real files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.results import read_documents
+from tests.conftest import REPOSITORY
+
+LEAD = ["--gpu", "cpu", "--experiment", "lead-3", "--docs", "4"]
+
+
+class Orchestrator:
+    """Runs orchestrator.py over its own results folder and the checkout's cache."""
+
+    def __init__(self, results: Path, cache: Path) -> None:
+        self.results = results
+        self.cache = cache
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        folders = ["--results", str(self.results), "--cache", str(self.cache)]
+        return subprocess.run(
+            [sys.executable, "orchestrator.py", *arguments, *folders],
+            cwd=REPOSITORY,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json").stdout)
+
+    def job_folders(self) -> list[Path]:
+        return sorted(path.parent for path in self.results.glob("*/*/result.json"))
+
+
+@pytest.fixture
+def orchestrator(tmp_path: Path, cache: Path) -> Orchestrator:
+    return Orchestrator(tmp_path / "results", cache)
+
+
+def test_a_run_leaves_a_whole_job_folder_and_a_report(orchestrator: Orchestrator) -> None:
+    done = orchestrator(*LEAD, "--run", "mine")
+    assert done.returncode == 0, done.stderr
+    [folder] = orchestrator.job_folders()
+    assert {path.name for path in folder.iterdir()} == {"job.json", "log.txt", "documents.jsonl", "result.json"}
+    assert len(read_documents(folder / "documents.jsonl")) == 4
+    assert "lead-3" in (orchestrator.results / "mine" / "report.md").read_text(encoding="utf-8")
+    assert "lead-3" in done.stdout
+
+
+def test_a_result_says_where_and_with_what_it_ran(orchestrator: Orchestrator) -> None:
+    [result] = orchestrator.json(*LEAD)["results"]
+    environment = result["environment"]
+    assert environment["packages"]["rouge-score"] == "0.1.2"
+    assert environment["python"].startswith("3.11")
+    assert environment["cpu"] and environment["memory_bytes"] > 1 << 30
+    assert result["metrics"]["docs_per_s"] > 0
+    assert result["quality"]["settings"]["stemmer"] is False
+
+
+def test_the_same_command_again_keeps_what_is_done(orchestrator: Orchestrator) -> None:
+    first = orchestrator.json(*LEAD)["results"]
+    again = orchestrator(*LEAD)
+    assert "ok (kept)" in again.stderr
+    assert orchestrator.json(*LEAD)["results"] == first
+
+
+def test_fresh_runs_it_again(orchestrator: Orchestrator) -> None:
+    orchestrator(*LEAD)
+    assert "(kept)" not in orchestrator(*LEAD, "--fresh").stderr
+    assert len(orchestrator.job_folders()) == 1
+
+
+def test_another_workload_in_the_same_run_stands_beside_the_first(orchestrator: Orchestrator) -> None:
+    orchestrator(*LEAD, "--run", "both")
+    results = orchestrator.json(*LEAD, "--run", "both", "--seed", "1")["results"]
+    assert {result["job"]["workload"]["seed"] for result in results} == {0, 1}
+
+
+def test_an_experiment_asked_for_by_name_that_cannot_run_is_skipped_with_status_1(orchestrator: Orchestrator) -> None:
+    done = orchestrator("--gpu", "cpu", "--experiment", "lead-3", "--experiment", "flash-attn", "--docs", "2")
+    assert done.returncode == 1
+    assert "needs a CUDA device of compute capability 8.0 or newer" in " ".join(done.stdout.split())
+
+
+def test_a_failing_job_keeps_the_next_from_nothing(orchestrator: Orchestrator, tmp_path: Path) -> None:
+    """Weights that can't be fetched fail their experiments, each with the reason; the others run."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "envs").symlink_to(orchestrator.cache / "envs")
+    alone = Orchestrator(orchestrator.results, cache)
+    done = alone(
+        *("--gpu", "cpu", "--experiment", "gguf-q4", "--experiment", "lead-3", "--docs", "2", "--json"),
+        PIP_INDEX_URL="http://127.0.0.1:9/simple",
+        PIP_EXTRA_INDEX_URL="",
+        PIP_FIND_LINKS="",
+        PIP_RETRIES="0",
+        PIP_CONFIG_FILE=os.devnull,
+    )
+    assert done.returncode == 1
+    by_name = {result["job"]["experiment"]: result for result in json.loads(done.stdout)["results"]}
+    assert by_name["lead-3"]["status"] == "ok"
+    assert by_name["gguf-q4"]["status"] == "failed"
+    assert by_name["gguf-q4"]["failure"]["phase"] == "prepare"
+    assert by_name["gguf-q4"]["failure"]["message"]
+
+
+def test_a_plan_starts_and_writes_nothing(orchestrator: Orchestrator) -> None:
+    plan = orchestrator.json("--gpu", "cpu", "--all", "--plan")["plan"]
+    actions = {row["experiment"]: row["action"] for row in plan}
+    assert actions["none"] == "run"
+    assert actions["flash-attn"] == "skip"
+    assert not orchestrator.results.exists()
+
+
+def test_a_plan_for_a_gpu_that_is_not_here_says_what_it_lacks(orchestrator: Orchestrator) -> None:
+    plan = orchestrator.json("--gpu", "t4", "--all", "--plan", "--dataset", "sample")["plan"]
+    reasons = {row["experiment"]: row["reason"] for row in plan}
+    assert reasons["flash-attn"] == "needs compute capability 8.0, this is t4 (compute capability 7.5)"
+
+
+def test_the_list_names_everything(orchestrator: Orchestrator) -> None:
+    listing = orchestrator("--list").stdout
+    for name in ("vllm-awq", "llama-2-7b-chat", "wikilingua", "rtx4090", "published-vllm"):
+        assert name in listing
+
+
+def test_the_users_own_file_is_a_dataset(orchestrator: Orchestrator, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    lines = [{"id": str(n), "document": f"First. Second. Third. Number {n}.", "summary": "First."} for n in range(3)]
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    [result] = orchestrator.json("--gpu", "cpu", "--experiment", "lead-3", "--dataset", str(file))["results"]
+    assert (result["status"], result["metrics"]["docs"]) == ("ok", 3)
+
+
+BAD = '{"id": "a", "document": "d", "summary": "s"}\n{"id": "b"}\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--experiment", "vlm-awq"], "unknown experiment 'vlm-awq'; did you mean vllm-awq"),
+        (["--gpu", "a10o", "--all"], "unknown GPU"),
+        (["--gpu", "t4", "--all"], "--gpu t4: "),
+        (["--all", "--dataset", "{bad}"], "bad.jsonl: line 2: field 'document' is missing"),
+        (["--all", "--dataset", "{empty}"], "empty.jsonl: the dataset is empty"),
+        (["--all", "--dataset", "wikilingva"], "did you mean wikilingua"),
+        (["--all", "--model", "gemma-3-27m"], "unknown model 'gemma-3-27m'; did you mean gemma-3-270m"),
+        (["--all", "--prompt", "published"], "unknown prompt 'published'; did you mean published-hf"),
+        (["--experiment", "lead-3", "--docs", "0"], "'0' is not a whole number above 0"),
+        (["--experiment", "lead-3", "--docs", "31"], "31 documents asked for, the dataset has 30"),
+        (["--experiment", "lead-3", "--run", "../up"], "--run '../up': use letters"),
+        (["--all", "--scenario", "single", "--batch-size", "4"], "scenario single runs one document at a time"),
+        ([], "nothing to run: name experiments with --experiment, or take --all"),
+    ],
+)
+def test_bad_input_is_named_with_status_2(
+    orchestrator: Orchestrator, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "bad.jsonl").write_text(BAD)
+    (tmp_path / "empty.jsonl").write_text("")
+    filled = [item.format(bad=tmp_path / "bad.jsonl", empty=tmp_path / "empty.jsonl") for item in arguments]
+    gpu = [] if "--gpu" in arguments else ["--gpu", "cpu"]
+    done = orchestrator(*gpu, *filled)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_results_folder_that_cannot_be_written_is_named_with_status_2(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = Orchestrator(tmp_path / "file", cache)(*LEAD)
+    assert done.returncode == 2
+    assert "the results folder can't be written to" in done.stderr
+
+
+def test_two_commands_on_one_run_do_not_mix(orchestrator: Orchestrator) -> None:
+    orchestrator(*LEAD, "--run", "busy")
+    held = "import sys; from pathlib import Path; from pipeline.host.runs import RunFolder\n"
+    held += "with RunFolder(Path(sys.argv[1]), 'busy').lock(): print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", held, str(orchestrator.results)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        second = orchestrator(*LEAD, "--run", "busy")
+        holder.communicate()
+    assert second.returncode == 1
+    assert "run 'busy' is being worked on by another command" in second.stderr

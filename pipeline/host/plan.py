@@ -194,7 +194,7 @@ def _job_model(model: Model) -> JobModel:
 
 
 def formats_needed(planned: Sequence[Selected | Skipped], model: Model) -> Mapping[str, str]:
-    """Format of weights -> image that prepares it, for the selected experiments; sources before what is made of them."""
+    """Format of weights -> image that prepares it, for the selected experiments; sources first."""
     needed: dict[str, str] = {}
 
     def add(form: str) -> None:

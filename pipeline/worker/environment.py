@@ -1,6 +1,7 @@
 """Where a job ran: hardware, driver, Python and every installed package, captured without being asked."""
 
 import platform
+import re
 from importlib import metadata
 
 from pipeline.gpus import detect_gpus
@@ -32,6 +33,6 @@ def capture(device: Device, host: HostFacts) -> Environment:
 
 
 def installed_packages() -> dict[str, str]:
-    """Name and version of every distribution that this interpreter sees, sorted by name."""
-    found = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+    """Version of every distribution that this interpreter sees, by its name as indexes normalise it (PEP 503)."""
+    names = ((distribution.metadata["Name"], distribution.version) for distribution in metadata.distributions())
+    return dict(sorted((re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in names if name))

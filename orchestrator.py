@@ -26,6 +26,8 @@ from pipeline.report.table import rank
 from pipeline.report.watch import LineWatcher
 from pipeline.results import now_utc
 
+LOG_COLUMNS = 130
+
 
 def main(argv: Sequence[str]) -> int:
     """Exit status: 0 all that could run did, 1 something failed or nothing ran, 2 bad usage, 130 interrupted."""
@@ -88,7 +90,9 @@ def report(folder: RunFolder, arguments: Arguments) -> None:
     if arguments.json:
         print_json({"run": folder.name, "report": str(path), "results": [codec.encode(result) for result in results]})
         return
-    terminal.render(tables, Console(), label)
+    # a pipe or a log file has no width of its own: give it room for every column
+    console = Console() if sys.stdout.isatty() else Console(width=LOG_COLUMNS)
+    terminal.render(tables, console, label)
     print(f"Results: {folder.path}\nReport:  {path}")
 
 

@@ -94,6 +94,7 @@ class Environment:
     python: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     image_digest: str | None = None
+    compile_cache: Literal["cold", "warm"] | None = None
     git_commit: str | None = None
     git_dirty: bool | None = None
     host_os: str | None = None

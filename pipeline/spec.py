@@ -216,12 +216,16 @@ class JobGpu:
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What only the host can tell, recorded beside the result and never part of the key."""
+    """What only the host can tell, recorded beside the result and never part of the key.
+
+    compile_cache: whether an earlier job left compiled kernels for this environment.
+    """
 
     os: str | None = None
     git_commit: str | None = None
     git_dirty: bool | None = None
     image_digest: str | None = None
+    compile_cache: Literal["cold", "warm"] | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ def environment_folder(cache: Path, image: Image, variant: Variant) -> Path:
     return cache / "envs" / f"{image.name}-{variant.name}-{digest}"
 
 
+def compile_cache_folder(cache: Path, image: Image, variant: Variant) -> Path:
+    """Where engines in that environment keep the kernels that they compile; it outlives their jobs."""
+    return cache / "compile" / environment_folder(cache, image, variant).name
+
+
 def find_python(version: str) -> str | None:
     """An interpreter of that minor version: this one, or the first on the PATH that really is one and has venv."""
     if "{}.{}".format(*sys.version_info[:2]) == version:
@@ -122,7 +127,7 @@ def process_environment(cache: Path, image: Image, variant: Variant, *, network:
     secret = () if network else ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
     inherited = {name: value for name, value in os.environ.items() if name not in (*secret, "PYTHONHOME", "PYTHONPATH")}
     repository = str(Path(__file__).parent.parent.parent)
-    compile_cache = cache / "compile" / folder.name
+    compile_cache = compile_cache_folder(cache, image, variant)
     own = {
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "VIRTUAL_ENV": str(folder),

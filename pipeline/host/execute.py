@@ -81,7 +81,8 @@ class Execution:
         obstacle = prepared.obstacle(item)
         if obstacle:
             return self._unstarted(item, request, "failed", broken_failure(obstacle)), False
-        job = make_job(item, request, self.hardware, prepared.weights_of(item), self.host)
+        host = dataclasses.replace(self.host, compile_cache=self.launcher.compile_cache(item.image, item.variant))
+        job = make_job(item, request, self.hardware, prepared.weights_of(item), host)
         earlier = earlier_result(self.results, job)
         if earlier and self._keeps(earlier):
             return earlier, True

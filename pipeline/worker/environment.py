@@ -26,6 +26,7 @@ def capture(device: Device, host: HostFacts) -> Environment:
         python=platform.python_version(),
         packages=installed_packages(),
         image_digest=host.image_digest,
+        compile_cache=host.compile_cache,
         git_commit=host.git_commit,
         git_dirty=host.git_dirty,
         host_os=host.os,

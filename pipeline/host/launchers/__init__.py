@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pipeline.spec import Image, Variant
 
@@ -31,6 +31,9 @@ class Launcher(Protocol):
 
     def ready(self, image: Image, variant: Variant) -> bool:
         """Whether the environment is made already."""
+
+    def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
+        """Whether an earlier job left compiled kernels for this environment."""
 
     def ensure(self, image: Image, variant: Variant, log: Path) -> None:
         """Make the environment, or find it made. Raises BenchmarkError, with the details in `log`."""

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from pipeline.host.environments import (
     READY_FILE,
+    compile_cache_folder,
     ensure_environment,
     environment_folder,
     find_python,
@@ -51,6 +52,11 @@ class ProcessLauncher:
     def ready(self, image: Image, variant: Variant) -> bool:
         """Whether the virtual environment stands complete."""
         return environment_folder(self.cache, image, variant).joinpath(READY_FILE).exists()
+
+    def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
+        """Whether the environment's folder of compiled kernels holds anything."""
+        folder = compile_cache_folder(self.cache, image, variant)
+        return "warm" if folder.exists() and any(folder.iterdir()) else "cold"
 
     def ensure(self, image: Image, variant: Variant, log: Path) -> None:
         """Make the virtual environment from the lock, once."""

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from pipeline import codec
 from pipeline.catalog import Catalog, load_catalog
 from pipeline.errors import BenchmarkError, UsageError
@@ -24,9 +22,7 @@ from pipeline.report.environments import machines, software
 from pipeline.report.listing import catalog_listing, plan_listing
 from pipeline.report.table import rank
 from pipeline.report.watch import LineWatcher
-from pipeline.results import now_utc
-
-LOG_COLUMNS = 130
+from pipeline.results import now_utc, to_json
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,10 +43,10 @@ def main(argv: Sequence[str]) -> int:
 def run(arguments: Arguments, catalog: Catalog) -> int:
     """The main job: plan, prepare, run each experiment, report."""
     session = open_session(arguments, catalog)
-    request = make_request(session, prepare_dataset(session))
+    watcher = LineWatcher()
+    request = make_request(session, prepare_dataset(session, watcher))
     folder = RunFolder(arguments.results, request.run)
     folder.make()
-    watcher = LineWatcher()
     with folder.lock():
         folder.record(arguments.command, arguments.label)
         prepared = prepare(session, folder.path / "prepare", watcher)
@@ -88,11 +84,9 @@ def report(folder: RunFolder, arguments: Arguments) -> None:
     path = folder.path / REPORT_FILE
     write_atomically(path, markdown.render(tables, meta))
     if arguments.json:
-        print_json({"run": folder.name, "report": str(path), "results": [codec.encode(result) for result in results]})
+        print_json({"run": folder.name, "report": str(path), "results": [to_json(result) for result in results]})
         return
-    # a pipe or a log file has no width of its own: give it room for every column
-    console = Console() if sys.stdout.isatty() else Console(width=LOG_COLUMNS)
-    terminal.render(tables, console, label)
+    terminal.show(tables, label)
     print(f"Results: {folder.path}\nReport:  {path}")
 
 
@@ -113,8 +107,9 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
 def prepare_only(arguments: Arguments, catalog: Catalog) -> int:
     """Fetch documents, make environments and weights, and stop."""
     session = open_session(arguments, catalog)
-    dataset = prepare_dataset(session)
-    prepared = prepare(session, arguments.cache / "logs", LineWatcher())
+    watcher = LineWatcher()
+    dataset = prepare_dataset(session, watcher)
+    prepared = prepare(session, arguments.cache / "logs", watcher)
     print(f"documents: {dataset.name}, {dataset.documents} in {arguments.data / dataset.path}")
     return 1 if prepared.broken() else 0
 

@@ -223,12 +223,17 @@ def summarize_job(job: Job) -> JobSummary:
     )
 
 
-def write_result(folder: Path, result: Result) -> None:
-    """Write result.json atomically."""
+def to_json(result: Result) -> dict[str, Any]:
+    """A result as plain values, in the file's own words and order."""
     value = codec.encode(result)
     if value["failure"] is not None:
         value["failure"] = {"class": value["failure"].pop("class_"), **value["failure"]}
-    write_json(folder / RESULT_FILE, {"schema_version": value.pop("schema_version"), **value})
+    return {"schema_version": value.pop("schema_version"), **value}
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Write result.json atomically."""
+    write_json(folder / RESULT_FILE, to_json(result))
 
 
 def read_result(path: Path) -> Result:

@@ -117,7 +117,7 @@ def classify(
     return Classified(
         class_=UNKNOWN,
         cause="no known signature in the log",
-        fix="read the job's log.txt, from its first error on",
+        fix="read the log, from its first error on",
         retry=False,
         line="\n".join(_last_lines(text, wrappers)),
     )

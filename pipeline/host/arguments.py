@@ -13,6 +13,7 @@ from pipeline.host.execute import Rerun
 from pipeline.host.hardware import AUTO, CPU
 from pipeline.spec import Scenario
 
+SECONDS_PER_MINUTE = 60
 DEFAULT_DOCS = 100
 DEFAULT_MAX_NEW_TOKENS = 300
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -65,7 +66,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     """Parse and check. argparse ends the program with status 2 for what it finds; other faults raise UsageError."""
     given = build_parser(catalog, launchers).parse_args(argv)
     names = tuple(dict.fromkeys(given.experiment)) if given.experiment else tuple(catalog.experiments)
-    if given.action in ("run", "prepare") and not given.all and not given.experiment:
+    if given.action == "run" and not given.all and not given.experiment:
         raise UsageError(
             "nothing to run: name experiments with --experiment, or take --all; --list shows what there is"
         )
@@ -80,7 +81,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     own = {
         "command": shlex.join(["python", "orchestrator.py", *argv]),
         "experiments": names,
-        "timeout_s": given.job_timeout * 60 if given.job_timeout else None,
+        "timeout_s": given.job_timeout * SECONDS_PER_MINUTE if given.job_timeout else None,
     }
     return Arguments(**(fields | folders | own))
 

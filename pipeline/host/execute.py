@@ -83,7 +83,9 @@ class Execution:
             return self._unstarted(item, request, "failed", broken_failure(obstacle)), False
         host = dataclasses.replace(self.host, compile_cache=self.launcher.compile_cache(item.image, item.variant))
         job = make_job(item, request, self.hardware, prepared.weights_of(item), host)
-        earlier = earlier_result(self.results, job)
+        earlier = earlier_result(self.results, job.folder) or earlier_result(
+            self.results, unstarted_job(item, request, self.hardware)[1]
+        )
         if earlier and self._keeps(earlier):
             return earlier, True
         if earlier is None and self.policy.rerun == "only-failed":
@@ -124,9 +126,13 @@ class Execution:
     def _collect(self, job: Job, exit_: Exit, last_phase: Phase) -> Result:
         """The worker's own result, or one made from its log when it died without leaving any."""
         log = self.results / job.folder / LOG_FILE
-        result = earlier_result(self.results, job)
+        result = earlier_result(self.results, job.folder)
         if result is None:
-            failure = _failure_from_log(log, last_phase, describe_exit(exit_), exit_.code)
+            failure = (
+                Failure("timed_out", last_phase, "ended after the time limit", "raise --job-timeout")
+                if exit_.timed_out
+                else _failure_from_log(log, last_phase, describe_exit(exit_), exit_.code)
+            )
             result = Result(
                 job=summarize_job(job),
                 status="timed_out" if exit_.timed_out else "failed",
@@ -156,18 +162,16 @@ class Execution:
         return result
 
 
-def earlier_result(results: Path, job: Job) -> Result | None:
-    """What an earlier command left for exactly this job; a damaged file counts as nothing, and the job is run again."""
+def earlier_result(results: Path, folder: str) -> Result | None:
+    """What an earlier command left in a job's folder; a damaged file counts as nothing, and the job is run again."""
     try:
-        return read_result(results / job.folder / RESULT_FILE)
+        return read_result(results / folder / RESULT_FILE)
     except UsageError:
         return None
 
 
 def describe_exit(exit_: Exit) -> str:
     """How a worker that left no result ended, in words."""
-    if exit_.timed_out:
-        return "ended after the time limit"
     if exit_.code < 0:
         return f"killed by {signal.Signals(-exit_.code).name}"
     return f"ended with status {exit_.code} and left no result"

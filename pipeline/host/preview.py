@@ -27,7 +27,7 @@ def _row(item: Selected | Skipped, session: Session, request: Request | None) ->
     if request is None or (form and weights is None):
         return row
     job = make_job(item, request, session.hardware, weights, HostFacts())
-    earlier = earlier_result(session.arguments.results, job)
+    earlier = earlier_result(session.arguments.results, job.folder)
     return dataclasses.replace(
         row,
         action="keep" if earlier and earlier.status == "ok" else "run",

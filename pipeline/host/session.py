@@ -12,6 +12,7 @@ from pipeline.host.hardware import Hardware, choose_hardware
 from pipeline.host.launchers import Launcher
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.plan import Request, Selected, Skipped, select
+from pipeline.host.watcher import Watcher
 from pipeline.spec import Model, Workload
 
 LAUNCHERS = ("process",)
@@ -60,9 +61,13 @@ def find_dataset(session: Session) -> Dataset | NotPrepared:
     return datasets.resolve(session.dataset_name, session.arguments.data, session.arguments.articles)
 
 
-def prepare_dataset(session: Session) -> Dataset:
-    """The dataset, fetched first where it has to be."""
+def prepare_dataset(session: Session, watcher: Watcher) -> Dataset:
+    """The dataset, fetched first where it has to be; its licence and size are shown before."""
     arguments = session.arguments
+    found = find_dataset(session)
+    if isinstance(found, Dataset):
+        return found
+    watcher.preparing(found.description)
     return datasets.prepare(
         session.dataset_name, arguments.data, arguments.articles, cache=arguments.cache / "datasets"
     )

@@ -66,6 +66,11 @@ def reason(failure: Failure | None) -> str:
     return f"{failure.class_} during {failure.phase}: {message}" if failure.phase != "plan" else message
 
 
+def has_log(row: Row) -> bool:
+    """Whether the job's folder holds a log: not where it never started."""
+    return row.status != "skipped" and (row.failure is None or row.failure.phase not in ("plan", "prepare"))
+
+
 def one_line(text: str, limit: int | None = None) -> str:
     """Text without colours, control characters and line ends, shortened to `limit` characters."""
     line = " ".join(_CONTROL.sub("", text).split())

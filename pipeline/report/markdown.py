@@ -187,7 +187,7 @@ def _reasons(rows: Sequence[Row]) -> str:
         lines.append(f"- **{escape(row.experiment)}**: {escape(figures.reason(row.failure))}")
         if row.failure and row.failure.hint:
             lines.append(f"  - what helps: {escape(row.failure.hint)}")
-        if row.status != "skipped":
+        if figures.has_log(row):
             lines.append(f"  - log: `log.txt` in the folder that ends in `--{row.key[:8]}`")
     return "\n".join(lines)
 

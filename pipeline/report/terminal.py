@@ -1,7 +1,9 @@
 """The tables in the terminal. The only module that imports rich."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from rich import box
@@ -15,6 +17,8 @@ from pipeline.report import figures
 from pipeline.report.figures import number
 from pipeline.report.notes import Note
 from pipeline.report.table import BASELINE, Row, Table
+
+LOG_COLUMNS = 130
 
 _PADDING = 1
 _DIVIDER = 1
@@ -50,6 +54,19 @@ _COLUMNS = (
 )
 
 _STYLES = {"ok": "", "failed": "red", "timed_out": "red", "skipped": "dim"}
+
+
+def show(tables: Sequence[Table], label: str | None = None) -> None:
+    """Print the tables on standard output. A pipe or a log file has no width of its own and gets every column."""
+    console = Console()
+    render(tables, console if console.is_terminal else Console(width=LOG_COLUMNS), label)
+
+
+def save_picture(tables: Sequence[Table], path: Path, title: str, label: str | None = None) -> None:
+    """Write what a terminal shows as an SVG picture."""
+    console = Console(width=LOG_COLUMNS, record=True, file=io.StringIO(), force_terminal=True)
+    render(tables, console, label)
+    console.save_svg(str(path), title=title)
 
 
 def render(tables: Sequence[Table], console: Console, label: str | None = None) -> None:
@@ -133,7 +150,7 @@ def _print_reasons(word: str, rows: Sequence[Row], console: Console) -> None:
         text = Text(figures.reason(row.failure))
         if row.failure and row.failure.hint:
             text.append(f"\n→ {figures.one_line(row.failure.hint)}", style="green")
-        if row.status != "skipped":
+        if figures.has_log(row):
             text.append(f"\nlog: *--{row.key[:8]}/log.txt", style="dim")
         grid.add_row(Text(figures.name(row.experiment), style=_STYLES[row.status]), text)
     console.print(Padding(Text(word, style="bold"), (0, _EDGE)))

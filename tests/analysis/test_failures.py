@@ -95,6 +95,16 @@ MESSAGES = [
     ("weights_truncated", "SafetensorError: Error while deserializing header: MetadataIncompleteBuffer"),
     ("remote_code_required", "Please pass the argument `trust_remote_code=True` to allow custom code to be run."),
     ("pickle_blocked", "ValueError: Due to a serious vulnerability issue in `torch.load`, even with"),
+    (
+        "index_unreachable",
+        "WARNING: Retrying (Retry(total=4, connect=None, read=None, redirect=None, status=None)) after connection "
+        "broken by 'NewConnectionError: Failed to establish a new connection: [Errno 111] Connection refused': /simple/pip/",
+    ),
+    (
+        "hash_mismatch",
+        "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the package",
+    ),
+    ("package_not_found", "ERROR: No matching distribution found for torch==2.13.0+cpu"),
     ("disk_full", "OSError: [Errno 28] No space left on device"),
     ("readonly_path", "OSError: [Errno 30] Read-only file system: '/.cache'"),
     ("uid_no_passwd", "KeyError: 'getpwuid(): uid not found: 1234'"),

@@ -92,12 +92,14 @@ def test_an_experiment_asked_for_by_name_that_cannot_run_is_skipped_with_status_
 
 def test_a_failing_job_keeps_the_next_from_nothing(orchestrator: Orchestrator, tmp_path: Path) -> None:
     """Weights that can't be fetched fail their experiments, each with the reason; the others run."""
+    names = ("--gpu", "cpu", "--experiment", "gguf-q4", "--experiment", "lead-3")
+    assert orchestrator(*names, "--prepare").returncode == 0
     cache = tmp_path / "cache"
     cache.mkdir()
     (cache / "envs").symlink_to(orchestrator.cache / "envs")
     alone = Orchestrator(orchestrator.results, cache)
     done = alone(
-        *("--gpu", "cpu", "--experiment", "gguf-q4", "--experiment", "lead-3", "--docs", "2", "--json"),
+        *(*names, "--docs", "2", "--json"),
         PIP_INDEX_URL="http://127.0.0.1:9/simple",
         PIP_EXTRA_INDEX_URL="",
         PIP_FIND_LINKS="",
@@ -110,6 +112,40 @@ def test_a_failing_job_keeps_the_next_from_nothing(orchestrator: Orchestrator, t
     assert by_name["gguf-q4"]["status"] == "failed"
     assert by_name["gguf-q4"]["failure"]["phase"] == "prepare"
     assert by_name["gguf-q4"]["failure"]["message"]
+
+
+def test_only_failed_runs_just_what_failed_before(orchestrator: Orchestrator) -> None:
+    """A job whose worker is killed leaves a failure made from its log; lead-3 with other documents was never run."""
+    orchestrator(*LEAD, "--run", "again")
+    [folder] = orchestrator.job_folders()
+    result = json.loads((folder / "result.json").read_text())
+    broken = {
+        **result,
+        "status": "failed",
+        "failure": {"class": "unknown", "phase": "load", "message": "m", "hint": None},
+    }
+    (folder / "result.json").write_text(json.dumps(broken))
+    done = orchestrator(*LEAD, "--run", "again", "--only-failed", "--json")
+    assert [item["status"] for item in json.loads(done.stdout)["results"]] == ["ok"]
+    other = orchestrator(*LEAD, "--run", "again", "--only-failed", "--seed", "7")
+    assert "ok" not in other.stderr
+    assert len(orchestrator.job_folders()) == 1
+
+
+def test_a_job_over_its_time_limit_is_timed_out(orchestrator: Orchestrator, tmp_path: Path) -> None:
+    """A minute is cut to a hundredth of a second here, which even lead-3 exceeds."""
+    script = "import sys, orchestrator; from pipeline.host import arguments\n"
+    script += "arguments.SECONDS_PER_MINUTE = 0.01\nsys.exit(orchestrator.main(sys.argv[1:]))"
+    folders = ["--results", str(orchestrator.results), "--cache", str(orchestrator.cache)]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *LEAD, "--job-timeout", "1", "--json", *folders],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    [result] = json.loads(done.stdout)["results"]
+    assert (done.returncode, result["status"], result["failure"]["class"]) == (1, "timed_out", "timed_out")
 
 
 def test_a_plan_starts_and_writes_nothing(orchestrator: Orchestrator) -> None:

@@ -1,0 +1,20 @@
+"""Draw a run's table as the picture in the README: `.venv/bin/python -m docs.result_table results/RUN`."""
+
+import sys
+from pathlib import Path
+
+from pipeline.host.runs import RunFolder
+from pipeline.report import terminal
+from pipeline.report.table import rank
+
+
+def main(run: Path) -> None:
+    """Write docs/result-table.svg from the results that lie in the run's folder."""
+    folder = RunFolder(run.parent, run.name)
+    picture = Path(__file__).parent / "result-table.svg"
+    tables = rank(folder.results_of_all_jobs())
+    terminal.save_picture(tables, picture, f"orchestrator.py, run {run.name}", folder.label())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -98,7 +98,7 @@ MESSAGES = [
     (
         "index_unreachable",
         "WARNING: Retrying (Retry(total=4, connect=None, read=None, redirect=None, status=None)) after connection "
-        "broken by 'NewConnectionError: Failed to establish a new connection: [Errno 111] Connection refused': /simple/pip/",
+        "broken by 'NewConnectionError: Failed to establish a new connection: [Errno 111] Connection refused'",
     ),
     (
         "hash_mismatch",

@@ -115,7 +115,7 @@ def test_a_failing_job_keeps_the_next_from_nothing(orchestrator: Orchestrator, t
 
 
 def test_only_failed_runs_just_what_failed_before(orchestrator: Orchestrator) -> None:
-    """A job whose worker is killed leaves a failure made from its log; lead-3 with other documents was never run."""
+    """The same experiment over other documents was never run, so it never failed."""
     orchestrator(*LEAD, "--run", "again")
     [folder] = orchestrator.job_folders()
     result = json.loads((folder / "result.json").read_text())

@@ -62,7 +62,8 @@ def main() -> int:
         return 0
     catalog = load_catalog()
     for name in arguments.experiments:
-        [path] = (REPOSITORY / "results" / "demo").glob(f"{name}.*offline*/job.json")
+        paths = (REPOSITORY / "results" / "demo").glob(f"{name}.*offline*/job.json")
+        path = max(paths, key=lambda found: found.stat().st_mtime)  # of the latest version of this code
         job = codec.decode(Job, read_json(path), str(path))
         image = catalog.images[job.image]
         variant = next(item for item in image.variants if item.name == job.variant)

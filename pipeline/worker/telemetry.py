@@ -1,5 +1,6 @@
-"""Memory and energy while a job generates: a sampling thread that costs a few system calls ten times a second."""
+"""Memory and energy while a job generates: a sampling thread that costs a few system calls twice a second."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from typing import Any
 from pipeline.gpus import nvml
 from pipeline.spec import Device
 
-PERIOD_S = 0.1
+PERIOD_S = 0.5
+READS_PER_LOOKUP = 4
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 MemoryReader = Callable[[], int | None]
@@ -33,7 +35,7 @@ def device_meter(device: Device) -> Iterator[DeviceMeter]:
     On a CPU: the resident memory of this process and its descendants; pages that they share count once for each.
     """
     if device == "cpu":
-        yield DeviceMeter(lambda: process_tree_rss_bytes(os.getpid()), lambda: None)
+        yield DeviceMeter(ProcessTree(os.getpid()).rss_bytes, lambda: None)
         return
     with nvml() as library:
         if library is None:
@@ -85,19 +87,38 @@ class PeakSampler:
             self.peak_bytes = max(value, self.peak_bytes or 0)
 
 
-def process_tree_rss_bytes(root: int) -> int | None:
-    """Resident bytes of a process and its descendants, from /proc; None where there is no /proc (macOS)."""
-    if not Path("/proc/self/statm").exists():
-        return None
-    total = 0
-    pending = [root]
-    while pending:
-        pid = pending.pop()
-        try:
-            resident_pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                pending.extend(map(int, (task / "children").read_bytes().split()))
-        except OSError:
-            continue  # it ended between two reads
-        total += resident_pages * PAGE_BYTES
-    return total
+class ProcessTree:
+    """A process and its descendants, from /proc."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._members: list[int] = []
+        self._reads = 0
+
+    def rss_bytes(self) -> int | None:
+        """Resident bytes now; None where there is no /proc (macOS).
+
+        An engine can have a hundred threads, each of which may have children, so the members are looked up anew only
+        at every READS_PER_LOOKUP-th reading.
+        """
+        if not Path("/proc/self/statm").exists():
+            return None
+        if self._reads % READS_PER_LOOKUP == 0:
+            self._members = self._find_members()
+        self._reads += 1
+        return sum(map(_resident_bytes, self._members))
+
+    def _find_members(self) -> list[int]:
+        found = [self._root]
+        for pid in found:  # grows while it is walked
+            with contextlib.suppress(OSError):  # it ended between two reads
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    found.extend(map(int, (task / "children").read_bytes().split()))
+        return found
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * PAGE_BYTES
+    except OSError:
+        return 0  # it ended since

@@ -73,20 +73,21 @@ def _select_one(
     if experiment.weights is not None and experiment.weights not in model.weights:
         return Skipped(experiment, f"model {model.name} has no {experiment.weights} weights in models.yaml")
     image = catalog.images[experiment.image]
+    # an experiment without a model computes nothing on a device, so its CPU image serves on any machine
+    device = hardware.gpu.device if experiment.weights is not None else "cpu"
+    variants = [variant for variant in image.variants if variant.device == device]
+    if not variants:
+        return Skipped(experiment, f"image {image.name} has no variant for {device}")
     reasons = []
-    for variant in image.variants:
-        reason = _variant_reason(experiment, variant, hardware) or why_not(image, variant)
+    for variant in variants:
+        reason = _driver_reason(variant, hardware) or why_not(image, variant)
         if reason is None:
             return Selected(experiment, image, variant, model if experiment.weights is not None else None)
-        reasons.append(f"{variant.name}: {reason}")
-    return Skipped(experiment, f"image {image.name} can't run here ({'; '.join(reasons)})")
+        reasons.append(f"variant {variant.name}: {reason}")
+    return Skipped(experiment, f"image {image.name}, {'; '.join(reasons)}")
 
 
-def _variant_reason(experiment: Experiment, variant: Variant, hardware: Hardware) -> str | None:
-    # an experiment without a model computes nothing on a device, so its CPU image serves on any machine
-    wanted = hardware.gpu.device if experiment.weights is not None else "cpu"
-    if variant.device != wanted:
-        return f"is for {variant.device}"
+def _driver_reason(variant: Variant, hardware: Hardware) -> str | None:
     if variant.min_driver and hardware.driver is not None and hardware.driver < variant.min_driver:
         return f"needs NVIDIA driver {variant.min_driver} or newer, this is {hardware.driver}"
     return None

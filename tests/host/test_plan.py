@@ -52,7 +52,7 @@ def test_an_old_driver_is_the_reason() -> None:
 
 
 def test_an_image_without_a_variant_for_the_device_is_skipped_and_never_run_on_another() -> None:
-    assert reason("gguf-q4", A100) == "image llama-cpp can't run here (cpu: is for cpu)"
+    assert reason("gguf-q4", A100) == "image llama-cpp has no variant for cuda"
 
 
 def test_a_model_without_the_weights_is_the_reason() -> None:
@@ -65,7 +65,7 @@ def test_a_model_without_the_weights_is_the_reason() -> None:
 def test_the_launchers_own_reason_is_passed_on() -> None:
     [item] = select(["none"], CATALOG, MODEL, CPU, lambda image, variant: "needs Python 3.11")
     assert isinstance(item, Skipped)
-    assert "cpu: needs Python 3.11" in item.reason
+    assert item.reason == "image transformers, variant cpu: needs Python 3.11"
 
 
 @pytest.mark.parametrize(("hardware", "variant"), [(CPU, "cpu"), (A100, "cu130")])

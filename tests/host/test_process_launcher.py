@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,18 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_a_python_that_the_machine_lacks_is_the_reason(tmp_path: Path) -> None:
+    absent = ProcessLauncher(tmp_path, tmp_path, tmp_path)
+    reason = absent.why_not(IMAGE, replace(VARIANT, python="3.1"))
+    assert reason == "needs Python 3.1, which is not on this machine's PATH"
+
+
+def test_a_build_tool_that_the_machine_lacks_is_the_reason(tmp_path: Path) -> None:
+    absent = ProcessLauncher(tmp_path, tmp_path, tmp_path)
+    reason = absent.why_not(IMAGE, replace(VARIANT, build_tools=("no-such-compiler",)))
+    assert reason == "needs no-such-compiler to build its packages, not on this machine's PATH"
 
 
 def test_output_reaches_the_log_and_the_watcher_line_by_line(launcher: ProcessLauncher, tmp_path: Path) -> None:

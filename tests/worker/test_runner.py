@@ -18,7 +18,7 @@ from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Sett
 from pipeline.worker.runner import PhaseError, Roots, run
 
 DATA = Path("data").resolve()
-STEP_S = 0.02
+STEP_S = 0.05
 LOAD_S = 0.05
 NEW_TOKENS = 4
 MODEL = JobModel("m", 4096, eos_ids=(1,), bos_id=2, prompt_prefix="", prompt_suffix="")
@@ -148,8 +148,8 @@ def test_latency_counts_from_hand_over_in_offline_and_from_the_request_in_single
 def test_time_to_first_token_and_per_token_come_from_the_steps(execute: Runner) -> None:
     metrics = execute(StepwiseBackend()).metrics
     assert metrics is not None and metrics.ttft_s is not None and metrics.tpot_s is not None
-    assert STEP_S <= metrics.ttft_s.p50 < 2 * STEP_S
-    assert STEP_S * 0.9 <= metrics.tpot_s.p50 < 1.5 * STEP_S
+    assert STEP_S <= metrics.ttft_s.p50 < 3 * STEP_S
+    assert STEP_S * 0.9 <= metrics.tpot_s.p50 < 2 * STEP_S
 
 
 def test_what_is_not_observed_is_null() -> None:

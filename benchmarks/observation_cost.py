@@ -22,6 +22,7 @@ from pipeline.spec import Job
 from pipeline.worker import requests as prompts
 from pipeline.worker import runner
 from pipeline.worker.backend import create_backend
+from pipeline.worker.generation import generate
 from pipeline.worker.telemetry import device_meter
 
 ORDER = (True, False, False, True)
@@ -37,7 +38,7 @@ def measure(job: Job, roots: runner.Roots, rounds: int) -> dict[str, float]:
         backend.load()
         requests = prompts.build_requests(backend, documents, job.workload, job.model)
         for observed in (*ORDER, *(ORDER * rounds)):
-            generated = runner.generate(backend, requests, job, meter if observed else None, io.StringIO(), quiet)
+            generated = generate(backend, requests, job, meter if observed else None, io.StringIO(), quiet)
             seconds[observed].append(generated.generate_s)
         backend.close()
     with_it, without = (statistics.median(seconds[key][len(ORDER) // 2 :]) for key in (True, False))

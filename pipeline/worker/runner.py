@@ -1,12 +1,12 @@
-"""Runs one job: it owns the clock, the phases, the telemetry and the files; the adapter only translates."""
+"""Runs one job: the phases, what is timed in them, and the files that they leave; the adapter only translates."""
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 from pipeline import documents as corpus
 from pipeline.analysis import metrics, quality
@@ -21,7 +21,6 @@ from pipeline.results import (
     Timing,
     UsedSettings,
     Weights,
-    document_line,
     now_utc,
     summarize_job,
     write_documents,
@@ -30,15 +29,11 @@ from pipeline.results import (
 from pipeline.spec import Job
 from pipeline.worker import environment
 from pipeline.worker import requests as prompts
-from pipeline.worker.backend import Backend, Completion, Request, Settings, Setup, create_backend
-from pipeline.worker.telemetry import DeviceMeter, PeakSampler, device_meter
-
-PROGRESS_PERIOD_S = 0.5
+from pipeline.worker.backend import Backend, Request, Settings, Setup, create_backend
+from pipeline.worker.generation import Progress, TokenTimes, generate, hand_overs
+from pipeline.worker.telemetry import device_meter
 
 T = TypeVar("T")
-
-Progress = Callable[[Phase, int, int], None]
-"""Called with the phase, the documents done and the documents in all."""
 
 
 @dataclass(frozen=True)
@@ -56,31 +51,6 @@ class PhaseError(Exception):
     def __init__(self, phase: Phase) -> None:
         super().__init__(phase)
         self.phase = phase
-
-
-@dataclass
-class TokenTimes:
-    """When each request's first and last token arrived; its instances are OnStep callbacks."""
-
-    first: dict[str, float] = field(default_factory=dict)
-    last: dict[str, float] = field(default_factory=dict)
-
-    def __call__(self, tokens: Mapping[str, int]) -> None:
-        now = time.perf_counter()
-        for request_id, count in tokens.items():
-            if count:
-                self.first.setdefault(request_id, now)
-                self.last[request_id] = now
-
-
-@dataclass(frozen=True)
-class Generated:
-    """The timed section's raw outcome. documents: in order of completion. energy_j: None where it isn't metered."""
-
-    documents: list[DocumentResult]
-    generate_s: float
-    peak_memory_bytes: int | None
-    energy_j: float | None
 
 
 def run(job: Job, roots: Roots, progress: Progress) -> Result:
@@ -202,79 +172,9 @@ def _warm_up(backend: Backend, documents: Sequence[Document], job: Job) -> None:
         job.workload, max_new_tokens=min(prompts.WARMUP_NEW_TOKENS, job.workload.max_new_tokens)
     )
     requests = prompts.build_requests(backend, shapes, workload, job.model)
-    for batch in _hand_overs(requests, job):
+    for batch in hand_overs(requests, job):
         for _completion in backend.generate(batch, TokenTimes()):
             pass
-
-
-def _hand_overs(requests: list[Request], job: Job) -> list[list[Request]]:
-    """What is handed to the engine at a time: all at once in `offline`, one by one in `single`."""
-    return [[request] for request in requests] if job.scenario == "single" else [requests]
-
-
-def generate(
-    backend: Backend,
-    requests: list[Request],
-    job: Job,
-    meter: DeviceMeter | None,
-    stream: TextIO,
-    progress: Progress,
-) -> Generated:
-    """The timed section. Each finished document is written at once, so that a crash keeps what was done.
-
-    meter: None leaves out token callbacks and telemetry, which is how their cost is measured.
-    """
-    documents: list[DocumentResult] = []
-    with ExitStack() as stack:
-        sampler = stack.enter_context(PeakSampler(meter.used_bytes)) if meter else None
-        energy_before = meter.energy_j() if meter else None
-        progress("generate", 0, len(requests))
-        shown = start = time.perf_counter()
-        for batch in _hand_overs(requests, job):
-            times = TokenTimes()
-            handed_over = time.perf_counter()
-            expected = {request.id: request for request in batch}
-            for completion in backend.generate(batch, times if meter else None):
-                now = time.perf_counter()
-                request = expected.pop(completion.id)
-                documents.append(_document_result(request, completion, times, handed_over, now))
-                stream.write(document_line(documents[-1]))
-                stream.flush()
-                if now - shown > PROGRESS_PERIOD_S:
-                    progress("generate", len(documents), len(requests))
-                    shown = now
-            if expected:
-                raise BenchmarkError(
-                    f"the engine left {len(expected)} documents without a completion: {min(expected)}, …"
-                )
-        end = time.perf_counter()
-        energy_after = meter.energy_j() if meter else None
-    return Generated(
-        documents=documents,
-        generate_s=end - start,
-        peak_memory_bytes=sampler.peak_bytes if sampler else None,
-        energy_j=energy_after - energy_before if energy_after is not None and energy_before is not None else None,
-    )
-
-
-def _document_result(
-    request: Request, completion: Completion, times: TokenTimes, handed_over: float, now: float
-) -> DocumentResult:
-    output_tokens = len(completion.output_ids) if completion.output_ids is not None else None
-    first, last = times.first.get(request.id), times.last.get(request.id)
-    tpot_s = None
-    if first is not None and last is not None and output_tokens is not None and output_tokens > 1:
-        tpot_s = (last - first) / (output_tokens - 1)
-    return DocumentResult(
-        id=request.id,
-        text=completion.text,
-        finish_reason=completion.finish_reason,
-        prompt_tokens=len(request.prompt_ids) or None,
-        output_tokens=output_tokens,
-        latency_s=now - handed_over,
-        ttft_s=first - handed_over if first is not None else None,
-        tpot_s=tpot_s,
-    )
 
 
 def _in_order(results: Sequence[DocumentResult], chosen: Sequence[Document]) -> list[DocumentResult]:

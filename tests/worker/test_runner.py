@@ -15,6 +15,7 @@ from pipeline.results import read_documents as read_completions
 from pipeline.spec import Job, JobGpu, JobModel, Prompt, Workload
 from pipeline.worker import runner
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings
+from pipeline.worker.generation import generate
 from pipeline.worker.runner import PhaseError, Roots, run
 
 DATA = Path("data").resolve()
@@ -154,7 +155,7 @@ def test_time_to_first_token_and_per_token_come_from_the_steps(execute: Runner) 
 
 def test_what_is_not_observed_is_null() -> None:
     requests = [Request("a", "Text.", (2, 3), NEW_TOKENS)]
-    generated = runner.generate(StepwiseBackend(), requests, make_job(), None, io.StringIO(), ignore)
+    generated = generate(StepwiseBackend(), requests, make_job(), None, io.StringIO(), ignore)
     [document] = generated.documents
     assert (document.ttft_s, document.tpot_s) == (None, None)
     assert (generated.peak_memory_bytes, generated.energy_j) == (None, None)

@@ -1,0 +1,113 @@
+"""The timed section of a job: hand requests over, stamp what comes back, write it down at once."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from pipeline.errors import BenchmarkError
+from pipeline.results import DocumentResult, Phase, document_line
+from pipeline.spec import Job
+from pipeline.worker.backend import Backend, Completion, Request
+from pipeline.worker.telemetry import DeviceMeter, PeakSampler
+
+PROGRESS_PERIOD_S = 0.5
+
+Progress = Callable[[Phase, int, int], None]
+"""Called with the phase, the documents done and the documents in all."""
+
+
+@dataclass
+class TokenTimes:
+    """When each request's first and last token arrived; its instances are OnStep callbacks."""
+
+    first: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, tokens: Mapping[str, int]) -> None:
+        now = time.perf_counter()
+        for request_id, count in tokens.items():
+            if count:
+                self.first.setdefault(request_id, now)
+                self.last[request_id] = now
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The timed section's raw outcome. documents: in order of completion. energy_j: None where it isn't metered."""
+
+    documents: list[DocumentResult]
+    generate_s: float
+    peak_memory_bytes: int | None
+    energy_j: float | None
+
+
+def generate(
+    backend: Backend,
+    requests: list[Request],
+    job: Job,
+    meter: DeviceMeter | None,
+    stream: TextIO,
+    progress: Progress,
+) -> Generated:
+    """The timed section. Each finished document is written at once, so that a crash keeps what was done.
+
+    meter: None leaves out token callbacks and telemetry, which is how their cost is measured.
+    """
+    documents: list[DocumentResult] = []
+    with ExitStack() as stack:
+        sampler = stack.enter_context(PeakSampler(meter.used_bytes)) if meter else None
+        energy_before = meter.energy_j() if meter else None
+        progress("generate", 0, len(requests))
+        shown = start = time.perf_counter()
+        for batch in hand_overs(requests, job):
+            times = TokenTimes()
+            handed_over = time.perf_counter()
+            expected = {request.id: request for request in batch}
+            for completion in backend.generate(batch, times if meter else None):
+                now = time.perf_counter()
+                request = expected.pop(completion.id)
+                documents.append(_document_result(request, completion, times, handed_over, now))
+                stream.write(document_line(documents[-1]))
+                stream.flush()
+                if now - shown > PROGRESS_PERIOD_S:
+                    progress("generate", len(documents), len(requests))
+                    shown = now
+            if expected:
+                raise BenchmarkError(
+                    f"the engine left {len(expected)} documents without a completion: {min(expected)}, …"
+                )
+        end = time.perf_counter()
+        energy_after = meter.energy_j() if meter else None
+    return Generated(
+        documents=documents,
+        generate_s=end - start,
+        peak_memory_bytes=sampler.peak_bytes if sampler else None,
+        energy_j=energy_after - energy_before if energy_after is not None and energy_before is not None else None,
+    )
+
+
+def _document_result(
+    request: Request, completion: Completion, times: TokenTimes, handed_over: float, now: float
+) -> DocumentResult:
+    output_tokens = len(completion.output_ids) if completion.output_ids is not None else None
+    first, last = times.first.get(request.id), times.last.get(request.id)
+    tpot_s = None
+    if first is not None and last is not None and output_tokens is not None and output_tokens > 1:
+        tpot_s = (last - first) / (output_tokens - 1)
+    return DocumentResult(
+        id=request.id,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=len(request.prompt_ids) or None,
+        output_tokens=output_tokens,
+        latency_s=now - handed_over,
+        ttft_s=first - handed_over if first is not None else None,
+        tpot_s=tpot_s,
+    )
+
+
+def hand_overs(requests: list[Request], job: Job) -> list[list[Request]]:
+    """What is handed to the engine at a time: all at once in `offline`, one by one in `single`."""
+    return [[request] for request in requests] if job.scenario == "single" else [requests]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,15 @@ def test_children_that_outlive_their_job_are_ended(launcher: ProcessLauncher, tm
     assert not alive(int(lines[0]))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in a shell's background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_job_and_goes_on_to_the_caller(launcher: ProcessLauncher, tmp_path: Path) -> None:
     becomes(launcher, "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
     lines: list[str] = []

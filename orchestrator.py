@@ -100,7 +100,8 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
         print_json({"gpu": codec.encode(session.hardware), "model": session.model.name, "plan": codec.encode(rows)})
         return 0
     work = dataset.description if isinstance(dataset, NotPrepared) else f"{dataset.name}, {dataset.documents} documents"
-    print(plan_listing(f"{session.hardware.description}, model {session.model.name}", work, rows))
+    absent = "" if session.hardware.present else ", planned for as listed: it was not found on this machine"
+    print(plan_listing(f"{session.hardware.description}{absent}; model {session.model.name}", work, rows))
     return 0
 
 

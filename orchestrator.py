@@ -8,10 +8,10 @@ from typing import Any
 
 from pipeline import codec
 from pipeline.catalog import Catalog, load_catalog
+from pipeline.datasets import NotPrepared, describe, load_datasets
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import write_atomically
 from pipeline.host.arguments import Arguments, parse
-from pipeline.host.datasets import NotPrepared, describe, load_datasets
 from pipeline.host.execute import Execution, Policy, exit_status
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.preview import preview

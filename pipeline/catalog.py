@@ -30,8 +30,12 @@ class Catalog:
     images: Mapping[str, Image]
 
 
-def load_catalog(config: Path = CONFIG, images: Path = IMAGES) -> Catalog:
-    """Read the configuration. images may be missing (inside an image it is): then there are none."""
+def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None = None) -> Catalog:
+    """Read the configuration.
+
+    only: the one image to read, for whoever runs inside it, where the others' folders are absent; experiments of
+    other images are then listed without theirs.
+    """
     experiments = config / "experiments.yaml"
     prompts = _read_yaml(experiments).get("prompts", {})
     catalog = Catalog(
@@ -43,9 +47,13 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES) -> Catalog:
             for name, template in prompts.items()
         },
         defaults=read_entries(Defaults, experiments, "defaults"),
-        images={path.parent.name: _read_image(path) for path in sorted(images.glob("*/image.yaml"))},
+        images={path.parent.name: _read_image(path) for path in sorted(images.glob(f"{only or '*'}/image.yaml"))},
     )
-    _check_references(catalog, config)
+    if only is None:
+        _check_images(catalog, config)
+    elif only not in catalog.images:
+        raise UsageError(f"there is no {images / only / 'image.yaml'}; correct the image's name")
+    _check_models(catalog, config)
     return catalog
 
 
@@ -96,12 +104,15 @@ def _read_image(path: Path) -> Image:
     )
 
 
-def _check_references(catalog: Catalog, config: Path) -> None:
+def _check_images(catalog: Catalog, config: Path) -> None:
     for experiment in catalog.experiments.values():
-        if catalog.images and experiment.image not in catalog.images:
+        if experiment.image not in catalog.images:
             raise UsageError(
                 f"{config / 'experiments.yaml'}: {experiment.name}: there is no images/{experiment.image}/image.yaml"
             )
+
+
+def _check_models(catalog: Catalog, config: Path) -> None:
     for model in catalog.models.values():
         if model.prompt not in catalog.prompts:
             raise UsageError(f"{config / 'models.yaml'}: {model.name}: no prompt {model.prompt!r} in experiments.yaml")

@@ -52,6 +52,25 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from error
 
 
+def require_writable(folder: Path, what: str, mend: str) -> None:
+    """Make the folder if it isn't there; a UsageError if it can't be written to.
+
+    what: the folder in words. mend: the error's end.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        fault = f"{folder}: {what} can't be written to by user {os.getuid()} ({error.strerror})"
+        raise UsageError(f"{fault}; {mend}") from error
+
+
+def holds_anything(folder: Path) -> bool:
+    """Whether the folder is there and not empty."""
+    return folder.is_dir() and any(folder.iterdir())
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal."""
     digest = hashlib.sha256()

@@ -52,6 +52,9 @@ class Variant:
     build_packages: packages without wheels, built last against the others (pip's --no-build-isolation).
     build_tools: programs that must be on the PATH for that, e.g. nvcc.
     environment: variables of this variant's processes, beside those of its image.
+    base: the container image that this variant's is built over; None for a variant that runs in no container.
+    build_base: the one that its packages are installed in, where that needs more (a compiler); None takes base.
+    system_packages: what both need of their distribution's packages.
     """
 
     name: str
@@ -63,6 +66,9 @@ class Variant:
     build_packages: tuple[str, ...] = ()
     build_tools: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    base: str | None = None
+    build_base: str | None = None
+    system_packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""The orchestrator's command line: options, their checks and their help."""
+"""The orchestrator's command line: its own options and help, beside those that it shares (pipeline/options.py)."""
 
 import argparse
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +9,16 @@ from pathlib import Path
 from pipeline.catalog import Catalog
 from pipeline.errors import UsageError
 from pipeline.host.execute import Rerun
-from pipeline.host.hardware import AUTO, CPU
-from pipeline.spec import Scenario
+from pipeline.options import (
+    Options,
+    add_hardware_options,
+    add_run_option,
+    add_workload_options,
+    check_options,
+    positive,
+)
 
 SECONDS_PER_MINUTE = 60
-DEFAULT_DOCS = 100
-DEFAULT_MAX_NEW_TOKENS = 300
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 EXAMPLES = """\
 examples:
@@ -32,24 +34,13 @@ ran; 2 bad usage; 130 interrupted. The same command again keeps what is done and
 
 
 @dataclass(frozen=True)
-class Arguments:
-    """The checked command line. None stands for "not said". command: as it was typed, for the report."""
+class Arguments(Options):
+    """The checked command line. command: as it was typed, for the report."""
 
     command: str
-    gpu: str
-    force_gpu: bool
     experiments: tuple[str, ...]
-    model: str | None
-    dataset: str | None
     articles: Path | None
-    docs: int | None
-    seed: int
-    scenario: Scenario
-    max_new_tokens: int
-    batch_size: int | None
-    prompt: str | None
     launcher: str
-    run: str | None
     label: str | None
     data: Path
     cache: Path
@@ -70,12 +61,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         raise UsageError(
             "nothing to run: name experiments with --experiment, or take --all; --list shows what there is"
         )
-    if given.run is not None and not RUN_NAME.fullmatch(given.run):
-        raise UsageError(
-            f"--run {given.run!r}: use letters, digits, dots, dashes and underscores, a letter or digit first"
-        )
-    if given.scenario == "single" and given.batch_size not in (None, 1):
-        raise UsageError(f"--batch-size {given.batch_size}: scenario single runs one document at a time; leave it out")
+    check_options(given)
     fields = {name: value for name, value in vars(given).items() if name in Arguments.__dataclass_fields__}
     folders = {name: getattr(given, name).resolve() for name in ("data", "cache", "results")}
     own = {
@@ -97,7 +83,7 @@ def build_parser(catalog: Catalog, launchers: Sequence[str]) -> argparse.Argumen
     )
     _add_actions(parser)
     _add_choices(parser, catalog, launchers)
-    _add_workload(parser)
+    _add_workload(parser, catalog)
     _add_run(parser)
     return parser
 
@@ -130,53 +116,21 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
         metavar="NAME",
         help=f"one experiment, repeatable: {', '.join(catalog.experiments)}",
     )
-    group.add_argument(
-        "--gpu", default=AUTO, metavar="NAME", help=f"{AUTO} (default), {CPU}, or one of {', '.join(catalog.gpus)}"
-    )
-    group.add_argument(
-        "--force-gpu", action="store_true", help="take --gpu's word although it contradicts the GPU found"
-    )
-    group.add_argument(
-        "--model", metavar="NAME", help=f"{', '.join(catalog.models)} (default: by hardware, see --list)"
-    )
+    add_hardware_options(group, catalog)
     group.add_argument(
         "--launcher", default="auto", choices=["auto", *launchers], help="what starts each job (default: %(default)s)"
     )
 
 
-def _add_workload(parser: argparse.ArgumentParser) -> None:
+def _add_workload(parser: argparse.ArgumentParser, catalog: Catalog) -> None:
     group = parser.add_argument_group("workload, the same for all experiments")
-    group.add_argument(
-        "--dataset", metavar="NAME|FILE", help="a dataset of --list, or a JSONL file with id, document, summary"
-    )
+    add_workload_options(group, catalog, "a dataset of --list, or a JSONL file with id, document, summary")
     group.add_argument("--articles", type=Path, metavar="FILE", help="of a fetched dataset only these, one URL a line")
-    group.add_argument(
-        "--docs",
-        type=_positive,
-        metavar="N",
-        help=f"documents, chosen by seed (default: {DEFAULT_DOCS}, or all if fewer)",
-    )
-    group.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the choice of documents (default: %(default)s)"
-    )
-    group.add_argument(
-        "--scenario",
-        default="offline",
-        choices=["offline", "single"],
-        help="offline: all documents handed over at once; single: one at a time (default: %(default)s)",
-    )
-    group.add_argument(
-        "--max-new-tokens", type=_positive, default=DEFAULT_MAX_NEW_TOKENS, metavar="N", help="default: %(default)s"
-    )
-    group.add_argument(
-        "--batch-size", type=_positive, metavar="N", help="documents a step (default: each experiment's own)"
-    )
-    group.add_argument("--prompt", metavar="NAME", help="default: the model's own, see --list")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the run and its folders")
-    group.add_argument("--run", metavar="NAME", help="name of the run; the same name again does only what is missing")
+    add_run_option(group, "the same name again does only what is missing")
     group.add_argument("--label", metavar="TEXT", help="a remark that stands above the report")
     for name, what in (
         ("results", "one folder a run"),
@@ -193,16 +147,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--only-failed", dest="rerun", action="store_const", const="only-failed", help="run just what failed before"
     )
     group.add_argument(
-        "--job-timeout", type=_positive, metavar="MINUTES", help="end a job that takes longer (default: none)"
+        "--job-timeout", type=positive, metavar="MINUTES", help="end a job that takes longer (default: none)"
     )
     parser.set_defaults(rerun="missing", fail_fast=False)
-
-
-def _positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return value

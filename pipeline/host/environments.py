@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pipeline.errors import BenchmarkError
 from pipeline.files import sha256_file, write_atomically
-from pipeline.host.plan import lock_path
 from pipeline.locks import exclusive
+from pipeline.plan import REPOSITORY, lock_path
 from pipeline.spec import Image, Variant
 
 READY_FILE = "ready"
@@ -119,24 +119,24 @@ def install_steps(lock: str, variant: Variant) -> list[InstallStep]:
 
 
 def process_environment(cache: Path, image: Image, variant: Variant, *, network: bool) -> Mapping[str, str]:
-    """All environment variables of a process in the environment of an image's variant.
+    """All environment variables of a worker in the environment of an image's variant, as a container has them.
 
-    Only what fetches may see the network and the Hub's token; user site packages would break the isolation.
+    What image.yaml declares is not among them: the worker sets it itself, however it is started.
+    network: for what fetches, which alone may see the Hub's token. User site packages would break the isolation.
     """
     folder = environment_folder(cache, image, variant)
     secret = () if network else ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
     inherited = {name: value for name, value in os.environ.items() if name not in (*secret, "PYTHONHOME", "PYTHONPATH")}
-    repository = str(Path(__file__).parent.parent.parent)
-    compile_cache = compile_cache_folder(cache, image, variant)
     own = {
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "VIRTUAL_ENV": str(folder),
-        "PYTHONPATH": repository,
+        "PYTHONPATH": str(REPOSITORY),
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "BENCHMARK_IMAGE": image.name,
+        "BENCHMARK_VARIANT": variant.name,
+        "BENCHMARK_LAUNCHER": "process",
+        "BENCHMARK_COMPILE_CACHE": str(compile_cache_folder(cache, image, variant)),
     }
-    declared = {
-        name: value.replace("{compile_cache}", str(compile_cache)) for name, value in image.variables(variant).items()
-    }
-    return inherited | own | declared | ({} if network else {"HF_HUB_OFFLINE": "1"})
+    return inherited | own

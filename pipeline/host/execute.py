@@ -1,38 +1,31 @@
 """Runs the planned jobs one after another, so that each has the machine to itself; every one ends in a Result."""
 
 import dataclasses
-import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline import codec
 from pipeline.analysis.failures import classify, load_signatures, read_tail
-from pipeline.errors import UsageError
-from pipeline.files import write_json
-from pipeline.host.hardware import Hardware
+from pipeline.hardware import Hardware
 from pipeline.host.launchers import Exit, Launcher
-from pipeline.host.plan import Request, Selected, Skipped, make_job, unstarted_job
 from pipeline.host.prepare import Broken, Prepared
 from pipeline.host.watcher import Watcher
+from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted
+from pipeline.plan import Request, Selected, Skipped, make_job, unstarted_job
 from pipeline.progress import ProgressLine, parse_progress
 from pipeline.results import (
     LOG_FILE,
-    RESULT_FILE,
     Environment,
     Failure,
     Phase,
     Result,
     now_utc,
-    read_result,
     summarize_job,
     write_result,
 )
 from pipeline.spec import HostFacts, Job
-
-JOB_FILE = "job.json"
 
 Rerun = Literal["missing", "only-failed", "fresh"]
 """missing: keep what is ok, run the rest. only-failed: run just what failed before. fresh: run everything again."""
@@ -76,8 +69,7 @@ class Execution:
     def _run_one(self, item: Selected | Skipped, request: Request, prepared: Prepared) -> tuple[Result, bool] | None:
         """The result and whether it was kept from earlier; None for what the policy leaves out."""
         if isinstance(item, Skipped):
-            failure = Failure("cannot_run_here", "plan", item.reason)
-            return self._unstarted(item, request, "skipped", failure), False
+            return self._unstarted(item, request, "skipped", cannot_run_here(item)), False
         obstacle = prepared.obstacle(item)
         if obstacle:
             return self._unstarted(item, request, "failed", broken_failure(obstacle)), False
@@ -96,13 +88,8 @@ class Execution:
         return earlier.status == "ok" and self.policy.rerun != "fresh"
 
     def _start(self, job: Job, item: Selected, request: Request) -> Result:
-        folder = self.results / job.folder
-        _, unstarted = unstarted_job(item, request, self.hardware)
-        for outdated in (folder, self.results / unstarted):
-            if outdated.exists():
-                shutil.rmtree(outdated)
-        folder.mkdir(parents=True)
-        write_json(folder / JOB_FILE, codec.encode(job))
+        job_file = begin(self.results, job, item, request, self.hardware)
+        folder = job_file.parent
         seen: list[ProgressLine] = []
 
         def on_line(text: str) -> None:
@@ -114,7 +101,7 @@ class Execution:
         exit_ = self.launcher.run(
             item.image,
             item.variant,
-            ["--job", str(folder / JOB_FILE)],
+            ["--job", str(job_file)],
             folder / LOG_FILE,
             on_line,
             self.policy.timeout_s,
@@ -149,25 +136,7 @@ class Execution:
     def _unstarted(
         self, item: Selected | Skipped, request: Request, status: Literal["failed", "skipped"], failure: Failure
     ) -> Result:
-        summary, folder = unstarted_job(item, request, self.hardware)
-        result = Result(
-            job=summary,
-            status=status,
-            failure=failure,
-            environment=Environment(host_os=self.host.os, git_commit=self.host.git_commit),
-            finished_at=now_utc(),
-        )
-        (self.results / folder).mkdir(parents=True, exist_ok=True)
-        write_result(self.results / folder, result)
-        return result
-
-
-def earlier_result(results: Path, folder: str) -> Result | None:
-    """What an earlier command left in a job's folder; a damaged file counts as nothing, and the job is run again."""
-    try:
-        return read_result(results / folder / RESULT_FILE)
-    except UsageError:
-        return None
+        return leave_unstarted(self.results, item, request, self.hardware, self.host, status, failure)
 
 
 def describe_exit(exit_: Exit) -> str:

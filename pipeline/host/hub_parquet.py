@@ -8,31 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.datasets import Columns, HubParquet
 from pipeline.errors import BenchmarkError, UsageError
 
 MISSING_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Columns:
-    """How an article lies in a row: a column with its URL, and one with its sections (their document and summary)."""
-
-    url: str
-    sections: str
-    document: str
-    summary: str
-
-
-@dataclass(frozen=True)
-class HubParquet:
-    """A dataset's Parquet files in a repository on the Hub, at a commit. download_mb: as the Hub lists it."""
-
-    repo: str
-    revision: str
-    files: tuple[str, ...]
-    split: str
-    columns: Columns
-    download_mb: int | None = None
 
 
 def download(hub: HubParquet, cache: Path | None) -> list[Path]:

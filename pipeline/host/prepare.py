@@ -7,8 +7,8 @@ from pathlib import Path
 from pipeline.catalog import Catalog
 from pipeline.errors import BenchmarkError
 from pipeline.host.launchers import Launcher
-from pipeline.host.plan import Selected, Skipped, formats_needed
 from pipeline.host.watcher import Watcher
+from pipeline.plan import Selected, Skipped, formats_needed
 from pipeline.spec import Image, JobWeights, Model, Variant
 from pipeline.weights import read_weights
 

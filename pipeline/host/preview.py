@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from pipeline.host.execute import earlier_result
-from pipeline.host.plan import Request, Selected, Skipped, make_job
 from pipeline.host.session import Session
+from pipeline.job_folder import earlier_result
+from pipeline.plan import Request, Selected, Skipped, make_job
 from pipeline.spec import HostFacts, PlanRow
 from pipeline.weights import read_weights
 

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from pipeline.errors import UsageError
-from pipeline.files import read_json, write_json
-from pipeline.host.plan import REPOSITORY
+from pipeline.files import read_json, require_writable, write_json
 from pipeline.locks import exclusive
 from pipeline.machine import os_name
+from pipeline.plan import REPOSITORY
 from pipeline.results import RESULT_FILE, Result, now_utc, read_result
 from pipeline.spec import HostFacts
 
@@ -34,14 +32,7 @@ class RunFolder:
 
     def make(self) -> None:
         """Make the folder; a UsageError if it can't be written to."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=self.path):
-                pass
-        except OSError as error:
-            raise UsageError(
-                f"{self.path}: the results folder can't be written to ({error.strerror}); choose another with --results"
-            ) from error
+        require_writable(self.path, "the results folder", "choose another with --results")
 
     def lock(self) -> AbstractContextManager[None]:
         """Held while a command works on the run; a second command is refused at once."""

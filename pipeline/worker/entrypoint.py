@@ -1,66 +1,63 @@
-"""The worker's command line: run a job file, or prepare a model's weights."""
+"""The worker's command line: run an experiment or a job file, prepare a model's weights, check the image."""
 
-import argparse
-import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
-from pipeline import codec
-from pipeline.analysis.failures import classify, load_signatures
-from pipeline.catalog import load_catalog
-from pipeline.errors import BenchmarkError
-from pipeline.files import read_json
+from pipeline.catalog import Catalog
+from pipeline.errors import BenchmarkError, UsageError
 from pipeline.progress import ProgressLine, format_progress
-from pipeline.results import Failure, Phase, Result, now_utc, summarize_job, write_result
-from pipeline.spec import Job
-from pipeline.worker import environment
-from pipeline.worker.prepare import prepare
-from pipeline.worker.runner import PhaseError, Roots, run
+from pipeline.results import Phase
+from pipeline.worker.arguments import WorkerArguments, parse
+from pipeline.worker.job import run_job_file
+from pipeline.worker.prepare import prepare_model
+from pipeline.worker.standalone import Standalone
+from pipeline.worker.surroundings import Surroundings, enter, read_surroundings, require_surroundings
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit status: 0 done, 1 the job failed (its result says why), 2 bad usage."""
-    arguments = _parser().parse_args(argv)
+    """Exit status: 0 done, 1 the job failed or was skipped (its result says why), 2 bad usage, 130 interrupted."""
     # A launcher ends a job with SIGTERM: raise, so that adapters close their engines on the way out.
     signal.signal(signal.SIGTERM, _terminate)
-    roots = Roots(arguments.data, arguments.cache, arguments.results)
     try:
-        if arguments.prepare:
-            prepare(load_catalog(), arguments.prepare, arguments.weights, roots.cache, roots.data)
-            return 0
-        return run_job_file(arguments.job, roots)
+        catalog, surroundings = read_surroundings()
+        arguments = parse(argv, catalog, surroundings)
+        enter(surroundings, network=arguments.action == "prepare")
+        return act(arguments, catalog, surroundings)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
-def run_job_file(path: Path, roots: Roots) -> int:
-    """Run the job in that file and leave its result, also when it fails."""
-    job = codec.decode(Job, read_json(path), str(path))
-    try:
-        run(job, roots, _print_progress)
-    except PhaseError as error:
-        traceback.print_exception(error.__cause__, file=sys.stderr)
-        write_result(roots.results / job.folder, failed_result(job, error))
-        return 1
+def act(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings | None) -> int:
+    """Do what the command line says, in an environment that is set already."""
+    roots = arguments.roots
+    if arguments.job is not None:
+        result = run_job_file(roots.results / arguments.job, roots, _print_progress)
+        return 0 if result.status == "ok" else 1
+    if arguments.action == "prepare":
+        return prepare(arguments, catalog, surroundings)
+    here = require_surroundings(surroundings)
+    if arguments.experiment is not None:
+        return Standalone(catalog, here, roots).run(arguments.experiment, arguments.options)
+    from pipeline.worker import self_check  # brings what no job needs
+
+    return self_check.run(here.image, here.variant, here.experiments(catalog))
+
+
+def prepare(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings | None) -> int:
+    """Fill the cache and say with what."""
+    roots = arguments.roots
+    model = arguments.model or catalog.defaults[require_surroundings(surroundings).variant.device].model
+    image = surroundings.image.name if surroundings else None
+    made = prepare_model(catalog, model, arguments.weights, image, roots.cache, roots.data)
+    for form, weights in made.items():
+        print(f"{model} {form}: {roots.cache / weights.path}")
     return 0
-
-
-def failed_result(job: Job, error: PhaseError) -> Result:
-    """A result that says in which phase the job broke, of which class the failure is and how to mend it."""
-    cause = error.__cause__ or error
-    found = classify("".join(traceback.format_exception(cause)), load_signatures(), phase=error.phase)
-    return Result(
-        job=summarize_job(job),
-        status="failed",
-        failure=Failure(found.class_, error.phase, f"{type(cause).__name__}: {cause}", found.fix),
-        environment=environment.capture(job.gpu.device, job.host),
-        finished_at=now_utc(),
-    )
 
 
 def _print_progress(phase: Phase, done: int, total: int) -> None:
@@ -69,15 +66,3 @@ def _print_progress(phase: Phase, done: int, total: int) -> None:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signal.SIGTERM)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--job", type=Path, metavar="FILE", help="run the job that this file describes")
-    what.add_argument("--prepare", metavar="MODEL", help="fetch or make a model's weights in the cache (network)")
-    parser.add_argument("--weights", metavar="FORMAT", default="hf", help="with --prepare: hf, awq or gguf")
-    for name in ("data", "cache", "results"):
-        default = Path(os.environ.get(f"BENCHMARK_{name.upper()}", f"/{name}"))
-        parser.add_argument(f"--{name}", type=Path, default=default, metavar="DIR", help=f"default: {default}")
-    return parser

@@ -4,6 +4,7 @@ Weights appear whole or not at all in <cache>/models/<model>/<format>/, readable
 that says what they are and how they came about (pipeline/weights.py reads it).
 """
 
+import contextlib
 import importlib
 import os
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 from pipeline.catalog import Catalog, find
 from pipeline.documents import read_documents
 from pipeline.errors import UsageError
-from pipeline.files import sha256_file, sha256_files
+from pipeline.files import require_writable, sha256_file, sha256_files
 from pipeline.locks import exclusive
 from pipeline.spec import JobWeights, WeightsSource
 from pipeline.weights import (
@@ -28,6 +29,7 @@ from pipeline.weights import (
 from pipeline.worker.convert import Conversion, Converter
 from pipeline.worker.fetch.hub import fetch_hub
 from pipeline.worker.fetch.pypi import fetch_pypi
+from pipeline.worker.surroundings import writable_mount
 
 HELD_OUT_TEXT = Path("sample") / "howto_en.jsonl"
 
@@ -44,10 +46,34 @@ def prepare(catalog: Catalog, model: str, form: str, cache: Path, data: Path) ->
         return ready
     base = prepare(catalog, model, source.convert_from, cache, data) if source.convert_from is not None else None
     folder = weights_folder(cache, model, form)
+    _require_writable_cache(cache)
     _make_folder(folder.parent)
     with exclusive(folder.parent / f".{form}.lock"):
         # Another process may have made them while this one waited for the lock.
         return read_weights(catalog, model, form, cache) or _make(catalog, model, form, cache, data, base)
+
+
+def prepare_model(
+    catalog: Catalog, model: str, form: str | None, image: str | None, cache: Path, data: Path
+) -> dict[str, JobWeights]:
+    """The weights that `image` makes of that model (None: that any image makes), by format; form: this one alone.
+
+    A UsageError names the image that makes a format which this one doesn't.
+    """
+    weights = find(catalog.models, model, "model").weights
+    makers = {name: source.image for name, source in weights.items() if image in (None, source.image)}
+    if form is not None:
+        maker = find_source(catalog, model, form).image
+        if form not in makers:
+            raise UsageError(
+                f"--weights {form}: image {image} doesn't make the {form} weights of {model}; "
+                f"run --prepare {model} --weights {form} in image {maker}"
+            )
+        return {form: prepare(catalog, model, form, cache, data)}
+    if not makers:
+        others = " or ".join(sorted({source.image for source in weights.values() if source.image}))
+        raise UsageError(f"--prepare {model}: image {image} makes no weights of {model}; run it in image {others}")
+    return {name: prepare(catalog, model, name, cache, data) for name in makers}
 
 
 def _make(catalog: Catalog, model: str, form: str, cache: Path, data: Path, base: JobWeights | None) -> JobWeights:
@@ -100,6 +126,12 @@ def _held_out_texts(data: Path) -> Sequence[str]:
 def _weights_sha256(opened: Path) -> str:
     """Of the file that an engine opens, or of all *.safetensors in the folder."""
     return sha256_file(opened) if opened.is_file() else sha256_files(opened, list(opened.rglob("*.safetensors")))
+
+
+def _require_writable_cache(cache: Path) -> None:
+    with contextlib.suppress(OSError):  # what comes next says what is wrong
+        _make_folder(cache)
+    require_writable(cache, "the cache", writable_mount("cache"))
 
 
 def _make_folder(folder: Path) -> None:

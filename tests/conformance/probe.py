@@ -5,7 +5,6 @@
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +17,7 @@ from pipeline.files import read_json
 from pipeline.spec import Job
 from pipeline.worker.backend import Backend, Request, Setup, create_backend
 from pipeline.worker.requests import build_requests, max_length, prompt_ids_sha256
+from pipeline.worker.surroundings import enter, read_surroundings
 
 NEW_TOKENS = 12
 
@@ -110,5 +110,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":  # engines that spawn processes import this module again
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    enter(read_surroundings()[1], network=False)
     main()

@@ -12,11 +12,11 @@ from pipeline import codec
 from pipeline.catalog import load_catalog
 from pipeline.documents import choose, fingerprint, read_documents
 from pipeline.files import write_json
+from pipeline.hardware import Hardware
 from pipeline.host.environments import environment_folder, process_environment
-from pipeline.host.hardware import Hardware
 from pipeline.host.launchers.process import ProcessLauncher
-from pipeline.host.plan import Request, Selected, make_job, select
 from pipeline.host.prepare import Preparation
+from pipeline.plan import Request, Selected, make_job, select
 from pipeline.report.watch import LineWatcher
 from pipeline.spec import HostFacts, JobGpu, Workload
 from tests.conformance.probe import NEW_TOKENS

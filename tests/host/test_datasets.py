@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.datasets import Dataset, NotPrepared, describe, load_datasets
 from pipeline.documents import read_documents
 from pipeline.errors import UsageError
-from pipeline.host.datasets import Dataset, NotPrepared, describe, load_datasets, prepare, resolve
+from pipeline.host.datasets import prepare, resolve
 
 DATA = Path(__file__).parent.parent.parent / "data"
 LINES = [

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.datasets import Dataset, HubParquet, NotPrepared, load_datasets
 from pipeline.documents import read_documents
 from pipeline.errors import UsageError
-from pipeline.host.datasets import Dataset, NotPrepared, load_datasets, prepare, resolve
-from pipeline.host.hub_parquet import Flattener, HubParquet
+from pipeline.host.datasets import prepare, resolve
+from pipeline.host.hub_parquet import Flattener
 
 ROOT = Path(__file__).parent.parent.parent
 SITE = "https://www.wikihow.com/"

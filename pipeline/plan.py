@@ -8,11 +8,11 @@ from typing import Any
 from pipeline import codec
 from pipeline.catalog import Catalog, find
 from pipeline.files import sha256_files, sha256_json
-from pipeline.host.hardware import Hardware
+from pipeline.hardware import Hardware
 from pipeline.results import SCHEMA_VERSION, JobSummary
 from pipeline.spec import Experiment, HostFacts, Image, Job, JobModel, JobWeights, Model, Scenario, Variant, Workload
 
-REPOSITORY = Path(__file__).parent.parent.parent
+REPOSITORY = Path(__file__).parent.parent
 KEY_DIGITS = 8
 
 WhyNot = Callable[[Image, Variant], str | None]

@@ -77,8 +77,9 @@ def _matches(listed: Gpu, gpu: DetectedGpu) -> bool:
 def _contradiction(name: str, gpus: Mapping[str, Gpu], detected: Sequence[DetectedGpu]) -> str:
     if not detected:
         return (
-            f"--gpu {name}: no NVIDIA GPU is visible on this machine (no driver, or NVML can't reach it); "
-            "use --gpu cpu, see what would run with --plan, or insist with --force-gpu"
+            f"--gpu {name}: no NVIDIA GPU is visible on this machine (no driver, NVML can't reach it, or a container "
+            "started without --gpus all); use --gpu cpu, see what would run with the orchestrator's --plan, or insist "
+            "with --force-gpu"
         )
     listed = _kind_of(detected[0], gpus)
     return (

@@ -5,7 +5,7 @@ import pytest
 from pipeline.catalog import load_catalog
 from pipeline.errors import UsageError
 from pipeline.gpus import DetectedGpu
-from pipeline.host.hardware import Hardware, choose_hardware
+from pipeline.hardware import Hardware, choose_hardware
 
 GPUS = load_catalog().gpus
 

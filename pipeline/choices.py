@@ -1,0 +1,62 @@
+"""What the options of a command line come to on this machine: hardware, model, documents, and the run's workload."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.catalog import Catalog, find
+from pipeline.datasets import Dataset
+from pipeline.documents import choose, fingerprint, read_documents
+from pipeline.gpus import detect_gpus
+from pipeline.hardware import Hardware, choose_hardware
+from pipeline.options import DEFAULT_DOCS, Options
+from pipeline.plan import Request
+from pipeline.spec import Model, Prompt, Workload
+
+
+@dataclass(frozen=True)
+class Choices:
+    """dataset: the name or file that --dataset gave, or the hardware's default."""
+
+    hardware: Hardware
+    model: Model
+    prompt: Prompt
+    dataset: str
+
+
+def resolve_choices(options: Options, catalog: Catalog, *, hypothetical: bool = False) -> Choices:
+    """Hold the names that were given against the catalogue and the machine; a UsageError for what isn't there.
+
+    hypothetical: a GPU that isn't there may be planned for.
+    """
+    hardware = choose_hardware(
+        options.gpu, catalog.gpus, detect_gpus(), force=options.force_gpu, hypothetical=hypothetical
+    )
+    defaults = catalog.defaults[hardware.gpu.device]
+    model = find(catalog.models, options.model or defaults.model, "model")
+    prompt = find(catalog.prompts, options.prompt or model.prompt, "prompt")
+    return Choices(hardware, model, prompt, options.dataset or defaults.dataset)
+
+
+def make_request(options: Options, choices: Choices, dataset: Dataset, data: Path, launcher: str) -> Request:
+    """The workload over that dataset of the data folder, and what else the run's jobs have in common."""
+    documents = read_documents(data / dataset.path)
+    docs = options.docs if options.docs is not None else min(DEFAULT_DOCS, len(documents))
+    workload = Workload(
+        dataset=dataset.name,
+        documents=dataset.path,
+        documents_sha256=fingerprint(choose(documents, docs, options.seed)),
+        docs=docs,
+        seed=options.seed,
+        prompt=choices.prompt,
+        max_new_tokens=options.max_new_tokens,
+    )
+    # Without a name the workload names the run, so that the same command finds what it did before.
+    name = f"{choices.hardware.gpu.name}-{choices.model.name}-{dataset.name}-{docs}x{options.max_new_tokens}"
+    return Request(
+        run=options.run or name,
+        scenario=options.scenario,
+        batch_size=options.batch_size,
+        workload=workload,
+        model=choices.model,
+        launcher=launcher,
+    )

@@ -1,0 +1,198 @@
+"""The datasets that a run can use, as they lie in the data folder: bundled, prepared, or a user's own file.
+
+Jobs read documents from the data folder alone. Nothing is fetched here; pipeline/host/datasets.py does that.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.catalog import CONFIG, find, read_entries
+from pipeline.documents import read_documents
+from pipeline.errors import UsageError
+from pipeline.files import sha256_file, sha256_json
+from pipeline.prepared import manifest_path, verified
+
+SHORT_HASH = 8
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How an article lies in a row: a column with its URL, and one with its sections (their document and summary)."""
+
+    url: str
+    sections: str
+    document: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class HubParquet:
+    """A dataset's Parquet files in a repository on the Hub, at a commit. download_mb: as the Hub lists it."""
+
+    repo: str
+    revision: str
+    files: tuple[str, ...]
+    split: str
+    columns: Columns
+    download_mb: int | None = None
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """An entry of config/datasets.yaml.
+
+    path: relative to the data folder: the bundled file, or the one that prepare writes.
+    hub: where hub_parquet is fetched from; None for bundled.
+    """
+
+    name: str
+    description: str
+    licence: str
+    source: Literal["bundled", "hub_parquet"]
+    path: str
+    hub: HubParquet | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A checked dataset that jobs can read. path: relative to the data folder, with forward slashes."""
+
+    name: str
+    path: str
+    documents: int
+
+
+@dataclass(frozen=True)
+class NotPrepared:
+    """A known dataset that has to be fetched first. description: what, its licence and its size, to be shown before."""
+
+    name: str
+    reason: str
+    description: str
+
+
+OwnFile = Callable[[str, Path], Dataset]
+"""What becomes of a user's own file, given as --dataset was and the data folder."""
+
+
+def load_datasets(config: Path = CONFIG) -> dict[str, DatasetEntry]:
+    """The datasets known by name, in the order of the file."""
+    path = config / "datasets.yaml"
+    entries = read_entries(DatasetEntry, path, "datasets")
+    for entry in entries.values():
+        if (entry.source == "hub_parquet") != (entry.hub is not None):
+            raise UsageError(f"{path}: {entry.name}: hub belongs to source hub_parquet, and that needs it")
+    return entries
+
+
+def describe(entry: DatasetEntry) -> str:
+    """One line: what it is, its licence and, where it is fetched, from where and how much."""
+    line = f"{entry.name}: {entry.description}; licence {entry.licence}"
+    if entry.hub is None:
+        return line
+    size = "" if entry.hub.download_mb is None else f", {entry.hub.download_mb} MB"
+    return f"{line}; from {entry.hub.repo} at {entry.hub.revision[:SHORT_HASH]} on the Hugging Face Hub{size}"
+
+
+def resolve(name_or_path: str, data: Path, own_file: OwnFile, articles: Path | None = None) -> Dataset | NotPrepared:
+    """The dataset of that name, or the user's JSONL file of that path, checked; nothing is fetched.
+
+    own_file: what to do with a user's file. articles: a file with one URL a line, the part of a fetched dataset that
+    is wanted.
+    Raises UsageError for an unknown name, a malformed file, and a prepared file that was changed.
+    """
+    entry = load_datasets().get(name_or_path)
+    if entry is not None and entry.hub is not None:
+        return _prepared(entry, entry.hub, data, read_articles(articles))
+    if articles is not None:
+        raise UsageError(f"--articles chooses from a fetched dataset by URL; it can't be used with {name_or_path!r}")
+    if entry is None:
+        return own_file(name_or_path, data)
+    path = data / entry.path
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: the dataset can't be read: it isn't there; take the repository's data folder, which it comes "
+            "with, or a file of your own with --dataset FILE"
+        )
+    return Dataset(entry.name, entry.path, len(read_documents(path)))
+
+
+def in_place(given: str, data: Path) -> Dataset:
+    """A user's file that lies in the data folder, used where it is; given: relative to that folder or absolute.
+
+    A file with a manifest beside it was prepared before, and is the dataset that the manifest names.
+    """
+    folder, path = data.resolve(), (data / given).resolve()
+    if not path.is_relative_to(folder):
+        raise UsageError(
+            f"--dataset {given}: lies outside the data folder {data}, which is all that is read here; put the file "
+            f"there and name it relative to the folder, e.g. --dataset {path.name}"
+        )
+    digest = own_file_sha256(given, path)
+    relative = path.relative_to(folder).as_posix()
+    if manifest_path(path).exists():
+        manifest = verified(path)
+        return Dataset(manifest.name, relative, manifest.documents)
+    return Dataset(own_file_name(path, digest), relative, len(read_documents(path)))
+
+
+def own_file_sha256(given: str, path: Path) -> str:
+    """SHA-256 of a user's file, which --dataset gave so; a UsageError if it is none, or a dataset's name misspelt."""
+    if not path.is_file():
+        known = load_datasets()
+        if path.exists() or Path(given).suffix or len(Path(given).parts) > 1:
+            what = "not a file" if path.exists() else "no such file"
+            raise UsageError(f"{given}: {what}; --dataset takes a JSONL file or one of {', '.join(known)}")
+        find(known, given, "dataset")
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise UsageError(f"{given}: can't be read ({error.strerror})") from error
+
+
+def own_file_name(path: Path, digest: str) -> str:
+    """What a user's file is called as a dataset: another content, another name."""
+    return re.sub(r"[^\w.-]+", "-", path.stem) + f"-{digest[:SHORT_HASH]}"
+
+
+def read_articles(path: Path | None) -> frozenset[str] | None:
+    """The URLs in a file, one a line, in any order; None for no file, which means all articles."""
+    if path is None:
+        return None
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: the list of articles can't be read ({error}); it needs one URL a line") from error
+    urls = frozenset(line.strip() for line in lines if line.strip())
+    if not urls:
+        raise UsageError(f"{path}: the list of articles is empty; it needs one URL a line")
+    return urls
+
+
+def prepared_path(entry: DatasetEntry, wanted: frozenset[str] | None) -> str:
+    """Where the prepared file lies in the data folder.
+
+    A choice of articles is a file of its own, so that it never stands in for the whole dataset.
+    """
+    digest = articles_sha256(wanted)
+    return entry.path if digest is None else f"{entry.path.removesuffix('.jsonl')}-{digest[:SHORT_HASH]}.jsonl"
+
+
+def articles_sha256(wanted: frozenset[str] | None) -> str | None:
+    """Fingerprint of a choice of articles; None for all."""
+    return None if wanted is None else sha256_json(sorted(wanted))
+
+
+def _prepared(entry: DatasetEntry, hub: HubParquet, data: Path, wanted: frozenset[str] | None) -> Dataset | NotPrepared:
+    relative = prepared_path(entry, wanted)
+    if not (data / relative).exists() or not manifest_path(data / relative).exists():
+        return NotPrepared(entry.name, "not fetched yet", describe(entry))
+    manifest = verified(data / relative)
+    origin = manifest.origin
+    # local Parquet files were given on purpose and are taken as they are
+    if origin.repo is not None and (origin.repo, origin.revision, origin.files) != (hub.repo, hub.revision, hub.files):
+        return NotPrepared(entry.name, f"fetched from {origin.repo} at {origin.revision} before", describe(entry))
+    return Dataset(entry.name, relative, manifest.documents)

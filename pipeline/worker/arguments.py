@@ -1,0 +1,152 @@
+"""The worker's command line: what to do, the options that it shares with the orchestrator's, and its help."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.catalog import Catalog
+from pipeline.errors import UsageError
+from pipeline.hardware import CPU
+from pipeline.options import (
+    Options,
+    add_hardware_options,
+    add_run_option,
+    add_workload_options,
+    check_options,
+)
+from pipeline.worker.runner import Roots
+from pipeline.worker.surroundings import Surroundings
+
+EXAMPLES = """\
+folders: /data holds datasets, such as a file of your own (one JSON object a line: id, document, summary); /cache holds
+models and is written by --prepare alone; /results gets a folder for each run.
+
+examples (IMAGE is this image's name):
+  mkdir -p data cache results
+{prepare}\
+  docker run --rm {gpus}--network none --user "$(id -u):$(id -g)" \\
+    -v "$PWD/data:/data:ro" -v "$PWD/cache:/cache:ro" -v "$PWD/results:/results" \\
+    IMAGE --experiment {experiment} --gpu {gpu} --dataset articles.jsonl --docs 20
+  docker run --rm {gpus}--network none IMAGE --self-check
+
+exit status: 0 done; 1 the experiment failed or can't run here, result.json says why; 2 bad usage; 130 interrupted.
+"""
+PREPARE = """\
+  docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/data:/data:ro" -v "$PWD/cache:/cache" \\
+    {token}{image} --prepare {model}
+"""
+TOKEN = '-v "$HOME/.cache/huggingface/token:/token:ro" -e HF_TOKEN_PATH=/token '
+
+
+@dataclass(frozen=True)
+class WorkerArguments:
+    """The checked command line. job, experiment: set for the action of that name.
+
+    model, weights: of --prepare; None takes the default model, and all formats.
+    """
+
+    action: Literal["experiment", "job", "prepare", "self_check"]
+    experiment: str | None
+    job: Path | None
+    model: str | None
+    weights: str | None
+    options: Options
+    roots: Roots
+
+
+def parse(argv: Sequence[str], catalog: Catalog, surroundings: Surroundings | None) -> WorkerArguments:
+    """Parse and check. argparse ends the program with status 2 for what it finds; other faults raise UsageError."""
+    given = build_parser(catalog, surroundings).parse_args(argv)
+    check_options(given)
+    if given.weights is not None and given.prepare is None:
+        raise UsageError("--weights: belongs to --prepare; an experiment reads the format that it is made for")
+    return WorkerArguments(
+        action=_action(given),
+        experiment=given.experiment,
+        job=given.job,
+        model=given.prepare or given.model,
+        weights=given.weights,
+        options=Options(**{name: getattr(given, name) for name in Options.__dataclass_fields__}),
+        roots=Roots(given.data, given.cache, given.results),
+    )
+
+
+def _action(given: argparse.Namespace) -> Literal["experiment", "job", "prepare", "self_check"]:
+    if given.experiment is not None:
+        return "experiment"
+    if given.job is not None:
+        return "job"
+    return "prepare" if given.prepare is not None else "self_check"
+
+
+def build_parser(catalog: Catalog, surroundings: Surroundings | None) -> argparse.ArgumentParser:
+    """The parser, with what this image has in its help."""
+    parser = argparse.ArgumentParser(
+        prog="docker run … IMAGE" if surroundings and surroundings.launcher == "docker" else "python -m pipeline",
+        description="Run one experiment over documents, score its summaries and print one row; "
+        "the whole result goes to the results folder." + _description(surroundings),
+        epilog=_examples(catalog, surroundings) if surroundings else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_actions(parser, catalog, surroundings)
+    add_hardware_options(parser.add_argument_group("hardware and model"), catalog)
+    add_workload_options(
+        parser.add_argument_group("workload"), catalog, "a dataset's name, or a JSONL file in the data folder"
+    )
+    group = parser.add_argument_group("the run and its folders")
+    add_run_option(group, "the orchestrator reports over all that a run holds")
+    for name in ("data", "cache", "results"):
+        default = Path(os.environ.get(f"BENCHMARK_{name.upper()}", f"/{name}"))
+        group.add_argument(f"--{name}", type=Path, default=default, metavar="DIR", help="default: %(default)s")
+    return parser
+
+
+def _add_actions(parser: argparse.ArgumentParser, catalog: Catalog, surroundings: Surroundings | None) -> None:
+    group = parser.add_argument_group("what to do")
+    what = group.add_mutually_exclusive_group(required=True)
+    names = [item.name for item in surroundings.experiments(catalog)] if surroundings else list(catalog.experiments)
+    what.add_argument("--experiment", metavar="NAME", help=f"run it: {', '.join(names)}")
+    what.add_argument(
+        "--prepare",
+        nargs="?",
+        const="",
+        metavar="MODEL",
+        help="fetch or make a model's weights in the cache; the one action that needs network",
+    )
+    what.add_argument("--self-check", action="store_true", help="check that device, engine and kernels work here")
+    what.add_argument(
+        "--job", type=Path, metavar="FILE", help="run the job of this file, as the orchestrator does; see --results"
+    )
+    group.add_argument("--weights", metavar="FORMAT", help="with --prepare this format alone: hf, awq or gguf")
+
+
+def _description(surroundings: Surroundings | None) -> str:
+    if surroundings is None:
+        return ""
+    image, variant = surroundings.image, surroundings.variant
+    return f"\nThis is image {image.name}, variant {variant.name}: {image.description}."
+
+
+def _examples(catalog: Catalog, surroundings: Surroundings) -> str:
+    device = surroundings.variant.device
+    own = surroundings.experiments(catalog)
+    prepare = _prepare_example(catalog, surroundings) if any(item.weights for item in own) else ""
+    return EXAMPLES.format(
+        prepare=prepare,
+        gpus="--gpus all " if device == "cuda" else "",
+        experiment=own[0].name if own else "NAME",
+        gpu="auto" if device == "cuda" else CPU,
+    )
+
+
+def _prepare_example(catalog: Catalog, surroundings: Surroundings) -> str:
+    """How the default model gets into the cache: by this image, or by the one that makes its weights."""
+    model = catalog.models[catalog.defaults[surroundings.variant.device].model]
+    makers = sorted({source.image for source in model.weights.values() if source.image})
+    own = surroundings.image.name in makers
+    gated = any(source.gated for source in model.weights.values())
+    image = "IMAGE" if own else f"IMAGE_OF_{makers[0].upper()}"
+    return PREPARE.format(token=TOKEN if gated else "", image=image, model=model.name)

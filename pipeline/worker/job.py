@@ -1,0 +1,38 @@
+"""Runs one job so that it always ends in a Result: the runner's, or one that says how and where it broke."""
+
+import traceback
+from pathlib import Path
+
+from pipeline import codec
+from pipeline.analysis.failures import classify, load_signatures
+from pipeline.files import read_json
+from pipeline.results import Failure, Result, now_utc, summarize_job, write_result
+from pipeline.spec import Job
+from pipeline.worker import environment
+from pipeline.worker.generation import Progress
+from pipeline.worker.runner import PhaseError, Roots, run
+
+
+def run_job_file(path: Path, roots: Roots, progress: Progress) -> Result:
+    """Run the job that the file describes, in its folder under the results; a UsageError for a damaged file."""
+    job = codec.decode(Job, read_json(path), str(path))
+    try:
+        return run(job, roots, progress)
+    except PhaseError as error:
+        traceback.print_exception(error.__cause__)
+        result = failed_result(job, error)
+        write_result(roots.results / job.folder, result)
+        return result
+
+
+def failed_result(job: Job, error: PhaseError) -> Result:
+    """A result that says in which phase the job broke, of which class the failure is and how to mend it."""
+    cause = error.__cause__ or error
+    found = classify("".join(traceback.format_exception(cause)), load_signatures(), phase=error.phase)
+    return Result(
+        job=summarize_job(job),
+        status="failed",
+        failure=Failure(found.class_, error.phase, f"{type(cause).__name__}: {cause}", found.fix),
+        environment=environment.capture(job.gpu.device, job.host),
+        finished_at=now_utc(),
+    )

@@ -1,0 +1,76 @@
+"""What a worker runs in, as its environment says, and the variables that come of it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.worker.surroundings import Surroundings, enter, host_facts, read_surroundings, require_surroundings
+
+VLLM = {"BENCHMARK_IMAGE": "vllm", "BENCHMARK_VARIANT": "cpu", "BENCHMARK_LAUNCHER": "docker"}
+
+
+def surroundings(**more: str) -> Surroundings:
+    return require_surroundings(read_surroundings({**VLLM, **more})[1])
+
+
+def test_the_environment_names_image_variant_and_launcher() -> None:
+    here = surroundings()
+    assert (here.image.name, here.variant.name, here.launcher) == ("vllm", "cpu", "docker")
+
+
+def test_an_image_knows_its_own_experiments_and_no_other_image() -> None:
+    catalog, here = read_surroundings(dict(VLLM))
+    assert set(catalog.images) == {"vllm"}
+    assert [experiment.name for experiment in require_surroundings(here).experiments(catalog)] == ["vllm", "vllm-awq"]
+
+
+def test_what_the_image_and_its_variant_declare_is_set_with_its_folders_filled_in(tmp_path: Path) -> None:
+    environment = {"VLLM_CPU_KVCACHE_SPACE": "40"}
+    enter(surroundings(BENCHMARK_COMPILE_CACHE=str(tmp_path)), network=False, environment=environment)
+    assert environment["VLLM_CACHE_ROOT"] == f"{tmp_path}/vllm"
+    assert environment["VLLM_NO_USAGE_STATS"] == "1"
+    assert environment["VLLM_CPU_KVCACHE_SPACE"] == "2"  # part of the job's key, so nothing else may take its place
+
+
+def test_only_preparing_may_ask_the_hub() -> None:
+    offline: dict[str, str] = {}
+    enter(None, network=False, environment=offline)
+    online: dict[str, str] = {}
+    enter(None, network=True, environment=online)
+    assert (offline, online) == ({"HF_HUB_OFFLINE": "1"}, {})
+
+
+def test_kernels_are_compiled_into_a_temporary_folder_unless_told_otherwise(tmp_path: Path) -> None:
+    assert surroundings(BENCHMARK_COMPILE_CACHE=str(tmp_path)).compile_cache == tmp_path
+    assert surroundings(BENCHMARK_COMPILE_CACHE="").compile_cache.name == "compile"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [("BENCHMARK_IMAGE", "vlm", r"there is no .*vlm/image\.yaml"), ("BENCHMARK_VARIANT", "cu13", "did you mean cu130")],
+)
+def test_an_image_or_variant_that_is_not_there_is_named(name: str, value: str, fault: str) -> None:
+    with pytest.raises(UsageError, match=fault):
+        surroundings(**{name: value})
+
+
+def test_a_process_that_is_told_nothing_is_in_no_image() -> None:
+    catalog, here = read_surroundings({})
+    assert here is None and len(catalog.images) > 1
+    with pytest.raises(UsageError, match="BENCHMARK_IMAGE and BENCHMARK_VARIANT don't say which image this is"):
+        require_surroundings(here)
+
+
+def test_what_the_image_was_built_with_is_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BENCHMARK_GIT_COMMIT", "abc")
+    monkeypatch.setenv("BENCHMARK_IMAGE_DIGEST", "")
+    facts = host_facts(surroundings(BENCHMARK_COMPILE_CACHE=str(tmp_path)))
+    assert (facts.git_commit, facts.image_digest, facts.compile_cache) == ("abc", None, "cold")
+    assert facts.os and os.uname().release.partition("-")[0] in facts.os
+
+
+def test_compiled_kernels_make_the_cache_warm(tmp_path: Path) -> None:
+    (tmp_path / "vllm").mkdir()
+    assert host_facts(surroundings(BENCHMARK_COMPILE_CACHE=str(tmp_path))).compile_cache == "warm"

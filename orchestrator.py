@@ -13,10 +13,11 @@ from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import write_atomically
 from pipeline.host.arguments import Arguments, parse
 from pipeline.host.execute import Execution, Policy, exit_status
+from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.preview import preview
 from pipeline.host.runs import REPORT_FILE, RunFolder, host_facts
-from pipeline.host.session import LAUNCHERS, Session, find_dataset, make_request, open_session, prepare_dataset
+from pipeline.host.session import Session, find_dataset, make_request, open_session, prepare_dataset
 from pipeline.report import markdown, terminal
 from pipeline.report.environments import machines, software
 from pipeline.report.listing import catalog_listing, plan_listing
@@ -64,7 +65,10 @@ def run(arguments: Arguments, catalog: Catalog) -> int:
 
 
 def prepare(session: Session, logs: Path, watcher: LineWatcher) -> Prepared:
-    """Environments and weights of everything planned."""
+    """Environments and weights of everything planned, once nothing is left of commands that died."""
+    if session.remark:
+        watcher.note(session.remark)
+    session.launcher.clean()
     preparation = Preparation(session.catalog, session.launcher, session.arguments.cache, logs, watcher)
     return preparation.prepare(session.planned, session.model)
 
@@ -97,11 +101,19 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
     request = None if isinstance(dataset, NotPrepared) else make_request(session, dataset)
     rows = preview(session, request)
     if arguments.json:
-        print_json({"gpu": codec.encode(session.hardware), "model": session.model.name, "plan": codec.encode(rows)})
+        print_json(
+            {
+                "gpu": codec.encode(session.hardware),
+                "model": session.model.name,
+                "launcher": session.launcher.name,
+                "plan": codec.encode(rows),
+            }
+        )
         return 0
     work = dataset.description if isinstance(dataset, NotPrepared) else f"{dataset.name}, {dataset.documents} documents"
+    launcher = session.remark or f"launcher {session.launcher.name}"
     absent = "" if session.hardware.present else ", planned for as listed: it was not found on this machine"
-    print(plan_listing(f"{session.hardware.description}{absent}; model {session.model.name}", work, rows))
+    print(plan_listing(f"{session.hardware.description}{absent}; model {session.model.name}; {launcher}", work, rows))
     return 0
 
 

@@ -23,6 +23,7 @@ from pipeline.worker import requests as prompts
 from pipeline.worker import runner
 from pipeline.worker.backend import create_backend
 from pipeline.worker.generation import generate
+from pipeline.worker.surroundings import enter, read_surroundings
 from pipeline.worker.telemetry import device_meter
 
 ORDER = (True, False, False, True)
@@ -58,6 +59,7 @@ def main() -> int:
     arguments = parser.parse_args()
     cache, data = REPOSITORY / "cache", REPOSITORY / "data"
     if arguments.job:
+        enter(read_surroundings()[1], network=False)
         job = codec.decode(Job, read_json(arguments.job), str(arguments.job))
         print("\n" + json.dumps(measure(job, runner.Roots(data, cache, REPOSITORY / "results"), arguments.rounds)))
         return 0

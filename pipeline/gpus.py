@@ -8,9 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DetectedGpu:
-    """A GPU as the driver reports it. memory_bytes: total."""
+    """A GPU as the driver reports it. uuid: the driver's own name for this very card. memory_bytes: total."""
 
     index: int
+    uuid: str
     name: str
     memory_bytes: int
     compute_capability: float
@@ -52,6 +53,7 @@ def _describe(library: Any, index: int, driver: str, cuda: str) -> DetectedGpu:
     major, minor = library.nvmlDeviceGetCudaComputeCapability(handle)
     return DetectedGpu(
         index=index,
+        uuid=_text(library.nvmlDeviceGetUUID(handle)),
         name=_text(library.nvmlDeviceGetName(handle)),
         memory_bytes=library.nvmlDeviceGetMemoryInfo(handle).total,
         compute_capability=float(f"{major}.{minor}"),

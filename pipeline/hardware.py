@@ -18,13 +18,15 @@ AUTO = "auto"
 class Hardware:
     """The device of a run. dtype: of unquantised weights unless an experiment says otherwise.
 
-    driver: the NVIDIA driver's major version, None where no GPU was found. present: False for a GPU that is only named.
+    driver: the NVIDIA driver's major version, uuid: the card; None where no GPU was found.
+    present: False for a GPU that is only named.
     """
 
     gpu: JobGpu
     dtype: str
     compute_capability: float | None = None
     driver: int | None = None
+    uuid: str | None = None
     present: bool = True
 
     @property
@@ -63,7 +65,7 @@ def _real(listed: Gpu | None, gpu: DetectedGpu, name: str | None = None) -> Hard
     # bfloat16 arithmetic came with Ampere
     dtype = "bfloat16" if gpu.compute_capability >= 8.0 else "float16"
     driver = int(gpu.driver_version.split(".")[0])
-    return Hardware(JobGpu(name or known, gpu.name, "cuda"), dtype, gpu.compute_capability, driver)
+    return Hardware(JobGpu(name or known, gpu.name, "cuda"), dtype, gpu.compute_capability, driver, gpu.uuid)
 
 
 def _kind_of(gpu: DetectedGpu, gpus: Mapping[str, Gpu]) -> Gpu | None:

@@ -28,6 +28,11 @@ examples:
   python orchestrator.py --gpu auto --prepare --all           fetch and make everything before any GPU time
   python orchestrator.py --gpu cpu --all --dataset mine.jsonl --docs 20
 
+launchers: docker runs each experiment in its image (found, pulled with --registry, or built), process in a virtual
+environment of its own; auto takes docker where an engine answers that can reach the GPU. Builds and --prepare in
+containers read SSL_CERT_FILE (a CA bundle), PIP_CONFIG_FILE, the proxy variables, and BENCHMARK_BASE_<VARIANT> (another
+base image); docs/images.md.
+
 exit status: 0 all that could run did; 1 something failed, or an experiment asked for by name was skipped, or nothing
 ran; 2 bad usage; 130 interrupted. The same command again keeps what is done and does only what is missing.
 """
@@ -41,6 +46,7 @@ class Arguments(Options):
     experiments: tuple[str, ...]
     articles: Path | None
     launcher: str
+    registry: str | None
     label: str | None
     data: Path
     cache: Path
@@ -119,6 +125,9 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
     add_hardware_options(group, catalog)
     group.add_argument(
         "--launcher", default="auto", choices=["auto", *launchers], help="what starts each job (default: %(default)s)"
+    )
+    group.add_argument(
+        "--registry", metavar="HOST/NAME", help="with docker, where images are pulled from before any is built"
     )
 
 

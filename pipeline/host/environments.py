@@ -1,14 +1,13 @@
 """Virtual environments made from locks: one per image, variant and lock, kept and reused."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from images.install import WHEELHOUSE, InstallError, install, install_steps
 from pipeline.errors import BenchmarkError
 from pipeline.files import sha256_file, write_atomically
 from pipeline.locks import exclusive
@@ -66,6 +65,8 @@ def _make(folder: Path, image: Image, variant: Variant, log: Path) -> None:
     # Building a package from source needs its image's own switches and the tools installed beside it, such as ninja.
     path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = os.environ | image.variables(variant) | {"PATH": path}
+    lock = lock_path(image, variant).read_text(encoding="utf-8")
+    steps = install_steps(lock, variant.index, variant.build_packages, WHEELHOUSE)
     with log.open("wb") as output:
 
         def call(arguments: Sequence[str]) -> bool:
@@ -73,49 +74,10 @@ def _make(folder: Path, image: Image, variant: Variant, log: Path) -> None:
             output.flush()
             return subprocess.run(arguments, stdout=output, stderr=output, env=environment, check=False).returncode == 0
 
-        if not call([python, "-m", "venv", str(folder)]):
-            raise BenchmarkError(f"image {image.name}: the virtual environment could not be made; see {log}")
-        inside = [str(folder / "bin" / "python"), "-m"]
-        install = [*inside, "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
-        for step in install_steps(lock_path(image, variant).read_text(encoding="utf-8"), variant):
-            listed = folder / f"{step.name}.txt"
-            write_atomically(listed, step.requirements)
-            if not any(call([*install, *options, "--requirement", str(listed)]) for options in step.attempts):
-                raise BenchmarkError(f"image {image.name}: its packages could not be installed; see {log}")
-        # On all cores, where pip would use one. Some packages ship templates that aren't valid Python: no fault.
-        call([*inside, "compileall", "-q", "-j", "0", str(folder / "lib")])
-
-
-@dataclass(frozen=True)
-class InstallStep:
-    """A part of a lock that pip installs at once. attempts: options to try in turn until one succeeds."""
-
-    name: str
-    requirements: str
-    attempts: tuple[tuple[str, ...], ...] = ((),)
-
-
-def install_steps(lock: str, variant: Variant) -> list[InstallStep]:
-    """The lock's requirements in the order to install them.
-
-    Versions with a local part (torch==2.13.0+cpu) are on their vendor's index alone. The user's own pip configuration
-    is asked first, since a wheelhouse or mirror may hold them; asking both indexes for everything would let one
-    shadow the other.
-    """
-    parts: dict[str, list[str]] = {"vendor": [], "default": [], "build": []}
-    for block in re.split(r"(?m)^(?=[A-Za-z0-9])", lock):
-        match = re.match(r"([\w.\-]+)(?:\[[^]]*\])?==(\S+)", block)
-        if match is None:
-            continue  # the header
-        name, version = match.groups()
-        part = "build" if name in variant.build_packages else "vendor" if "+" in version else "default"
-        parts[part].append(block)
-    attempts = {
-        "vendor": ((), ("--index-url", variant.index)) if variant.index else ((),),
-        "default": ((),),
-        "build": (("--no-build-isolation",),),
-    }
-    return [InstallStep(part, "".join(blocks), attempts[part]) for part, blocks in parts.items() if blocks]
+        try:
+            install(python, folder, steps, call)
+        except InstallError as error:
+            raise BenchmarkError(f"image {image.name}: {error}; see {log}") from error
 
 
 def process_environment(cache: Path, image: Image, variant: Variant, *, network: bool) -> Mapping[str, str]:

@@ -73,7 +73,11 @@ class Execution:
         obstacle = prepared.obstacle(item)
         if obstacle:
             return self._unstarted(item, request, "failed", broken_failure(obstacle)), False
-        host = dataclasses.replace(self.host, compile_cache=self.launcher.compile_cache(item.image, item.variant))
+        host = dataclasses.replace(
+            self.host,
+            image_digest=self.launcher.image_digest(item.image, item.variant),
+            compile_cache=self.launcher.compile_cache(item.image, item.variant),
+        )
         job = make_job(item, request, self.hardware, prepared.weights_of(item), host)
         earlier = earlier_result(self.results, job.folder) or earlier_result(
             self.results, unstarted_job(item, request, self.hardware)[1]
@@ -101,7 +105,7 @@ class Execution:
         exit_ = self.launcher.run(
             item.image,
             item.variant,
-            ["--job", str(job_file)],
+            ["--job", job_file.relative_to(self.results).as_posix()],
             folder / LOG_FILE,
             on_line,
             self.policy.timeout_s,
@@ -141,6 +145,8 @@ class Execution:
 
 def describe_exit(exit_: Exit) -> str:
     """How a worker that left no result ended, in words."""
+    if exit_.message:
+        return exit_.message
     if exit_.code < 0:
         return f"killed by {signal.Signals(-exit_.code).name}"
     return f"ended with status {exit_.code} and left no result"

@@ -78,6 +78,11 @@ def host_facts() -> HostFacts:
     return HostFacts(os=os_name(), git_commit=commit, git_dirty=dirty)
 
 
+def revision(facts: HostFacts) -> str | None:
+    """The commit as an image's label has it; "-dirty" where the checkout differs from it."""
+    return f"{facts.git_commit}-dirty" if facts.git_dirty else facts.git_commit
+
+
 def _git(*arguments: str) -> str | None:
     environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     try:

@@ -10,22 +10,24 @@ from pipeline.hardware import Hardware
 from pipeline.host import datasets
 from pipeline.host.arguments import Arguments
 from pipeline.host.launchers import Launcher
-from pipeline.host.launchers.process import ProcessLauncher
+from pipeline.host.launchers.choose import open_launcher
 from pipeline.host.watcher import Watcher
 from pipeline.plan import Request, Selected, Skipped, select
 from pipeline.spec import Model
 
-LAUNCHERS = ("process",)
-
 
 @dataclass(frozen=True)
 class Session:
-    """A command line, resolved. planned: in the order of the command or the catalogue."""
+    """A command line, resolved. planned: in the order of the command or the catalogue.
+
+    remark: why `--launcher auto` came to this launcher, where that is worth knowing.
+    """
 
     arguments: Arguments
     catalog: Catalog
     choices: Choices
     launcher: Launcher
+    remark: str | None
     planned: tuple[Selected | Skipped, ...]
 
     @property
@@ -42,9 +44,9 @@ class Session:
 def open_session(arguments: Arguments, catalog: Catalog) -> Session:
     """Resolve names against the catalogue and the machine; fetches and starts nothing."""
     chosen = resolve_choices(arguments, catalog, hypothetical=arguments.action in ("plan", "prepare"))
-    launcher = ProcessLauncher(arguments.data, arguments.cache, arguments.results)
+    launcher, remark = open_launcher(arguments, catalog, chosen.hardware)
     planned = select(arguments.experiments, catalog, chosen.model, chosen.hardware, launcher.why_not)
-    return Session(arguments, catalog, chosen, launcher, tuple(planned))
+    return Session(arguments, catalog, chosen, launcher, remark, tuple(planned))
 
 
 def find_dataset(session: Session) -> Dataset | NotPrepared:

@@ -9,6 +9,9 @@ from pipeline.results import Result
 class Watcher(Protocol):
     """Callbacks of a run in progress; called from the launcher's threads too, so they must be quick."""
 
+    def note(self, text: str) -> None:
+        """Something worth knowing before anything starts."""
+
     def preparing(self, what: str) -> None:
         """Something is being made that takes a while: an environment, weights."""
 

@@ -18,6 +18,9 @@ class LineWatcher:
         self._phase = ""
         self._since = time.perf_counter()
 
+    def note(self, text: str) -> None:
+        self._line(text)
+
     def preparing(self, what: str) -> None:
         self._line(f"preparing {what} …")
 

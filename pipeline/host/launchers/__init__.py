@@ -13,10 +13,14 @@ OnLine = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Exit:
-    """How a started command ended. code: negative for a signal. timed_out: the launcher ended it."""
+    """How a started command ended. code: negative for a signal. timed_out: the launcher ended it.
+
+    message: why, where the launcher knows more than the code tells.
+    """
 
     code: int
     timed_out: bool = False
+    message: str | None = None
 
 
 class Launcher(Protocol):
@@ -34,6 +38,12 @@ class Launcher(Protocol):
 
     def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
         """Whether an earlier job left compiled kernels for this environment."""
+
+    def image_digest(self, image: Image, variant: Variant) -> str | None:
+        """What identifies the container image; None where jobs run in none."""
+
+    def clean(self) -> None:
+        """Remove what commands that died have left running."""
 
     def ensure(self, image: Image, variant: Variant, log: Path) -> None:
         """Make the environment, or find it made. Raises BenchmarkError, with the details in `log`."""

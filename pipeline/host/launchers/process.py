@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from pipeline.files import holds_anything
 from pipeline.host.environments import (
     READY_FILE,
     compile_cache_folder,
@@ -55,8 +56,14 @@ class ProcessLauncher:
 
     def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
         """Whether the environment's folder of compiled kernels holds anything."""
-        folder = compile_cache_folder(self.cache, image, variant)
-        return "warm" if folder.exists() and any(folder.iterdir()) else "cold"
+        return "warm" if holds_anything(compile_cache_folder(self.cache, image, variant)) else "cold"
+
+    def image_digest(self, image: Image, variant: Variant) -> str | None:
+        """None: a virtual environment has no digest; its packages stand in each result."""
+        return None
+
+    def clean(self) -> None:
+        """Nothing to do: a job whose command died ends at its next word, since nobody reads its output any more."""
 
     def ensure(self, image: Image, variant: Variant, log: Path) -> None:
         """Make the virtual environment from the lock, once."""

@@ -1,0 +1,132 @@
+"""Make the virtual environment of an image's variant from its lock, with every file checked by its SHA-256.
+
+One installer for both kinds of isolation: the Dockerfile runs it as a script, the process launcher imports it. It needs
+the standard library alone, since it runs before anything is installed.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+WHEELHOUSE = Path(__file__).parent / "wheelhouse"
+CA_VARIABLE = "PIP_CERT"
+CONFIG_VARIABLE = "PIP_CONFIG_FILE"
+
+Call = Callable[[Sequence[str]], bool]
+"""Runs a command, its output where the caller wants it, and tells whether it succeeded."""
+
+
+class InstallError(Exception):
+    """The environment could not be made; the message names the step, the command's output says why."""
+
+
+@dataclass(frozen=True)
+class InstallStep:
+    """A part of a lock that pip installs at once. attempts: options to try in turn until one succeeds."""
+
+    name: str
+    requirements: str
+    attempts: tuple[tuple[str, ...], ...]
+
+
+def install_steps(
+    lock: str, index: str | None = None, build_packages: Sequence[str] = (), wheelhouse: Path | None = None
+) -> list[InstallStep]:
+    """The lock's requirements in the order to install them.
+
+    index: the package index of versions with a local part (torch==2.13.0+cpu), which are there alone. The user's own
+    pip configuration is asked first, since a mirror may hold them; asking both indexes for everything would let one
+    shadow the other. wheelhouse: a folder of files from these locks; what it holds is fetched from nowhere.
+    """
+    parts: dict[str, list[str]] = {"vendor": [], "default": [], "build": []}
+    for block in re.split(r"(?m)^(?=[A-Za-z0-9])", lock):
+        match = re.match(r"([\w.\-]+)(?:\[[^]]*\])?==(\S+)", block)
+        if match is None:
+            continue  # the header
+        name, version = match.groups()
+        part = "build" if name in build_packages else "vendor" if "+" in version else "default"
+        parts[part].append(block)
+    local, plain = _wheelhouse_options(wheelhouse)
+    attempts = {
+        "vendor": (*local, plain, *([(*plain, "--index-url", index)] if index else [])),
+        "default": (*local, plain),
+        "build": ((*plain, "--no-build-isolation"),),
+    }
+    return [InstallStep(part, "".join(blocks), attempts[part]) for part, blocks in parts.items() if blocks]
+
+
+def _wheelhouse_options(wheelhouse: Path | None) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """First the attempt without any index, where there is a wheelhouse; then the options that every attempt gets."""
+    if wheelhouse is None or not any(wheelhouse.glob("*.whl")):
+        return (), ()
+    find = ("--find-links", str(wheelhouse))
+    return ((*find, "--no-index"),), find
+
+
+def install(python: str, folder: Path, steps: Sequence[InstallStep], call: Call) -> None:
+    """Make a virtual environment in `folder` with that interpreter and install the steps into it.
+
+    Raises InstallError at the first step that fails in every attempt.
+    """
+    if not call([python, "-m", "venv", str(folder)]):
+        raise InstallError("the virtual environment could not be made")
+    inside = [str(folder / "bin" / "python"), "-m"]
+    pip = [*inside, "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
+    for step in steps:
+        listed = folder / f"{step.name}.txt"
+        listed.write_text(step.requirements, encoding="utf-8")
+        wanted = ["--require-hashes", "--requirement", str(listed)]
+        if not any(call([*pip, *options, *wanted]) for options in step.attempts):
+            raise InstallError("its packages could not be installed")
+    # On all cores, where pip would use one. Some packages ship templates that aren't valid Python: no fault.
+    call([*inside, "compileall", "-q", "-j", "0", str(folder / "lib")])
+
+
+def python_of(lock: str) -> str | None:
+    """The Python that a lock was compiled for, from its header."""
+    found = re.search(r"(?m)^# for Python ([\d.]+)", lock)
+    return found.group(1) if found else None
+
+
+def main() -> int:
+    """Exit status: 0, or 1 with the reason on standard error."""
+    parser = argparse.ArgumentParser(description="Make a virtual environment from a lock.")
+    parser.add_argument("lock", type=Path)
+    parser.add_argument("folder", type=Path, help="of the virtual environment")
+    parser.add_argument("--index", help="a package index for versions with a local part")
+    parser.add_argument("--build", nargs="*", default=[], metavar="PACKAGE", help="packages to build, without wheels")
+    parser.add_argument("--wheelhouse", type=Path, metavar="DIR", help="a folder of files from the lock, asked first")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="a CA bundle, used if it is there")
+    parser.add_argument("--pip-config", type=Path, metavar="FILE", help="a pip configuration, used if it is there")
+    arguments = parser.parse_args()
+    lock = arguments.lock.read_text(encoding="utf-8")
+    here = "{}.{}".format(*sys.version_info[:2])
+    if python_of(lock) != here:
+        print(f"error: the lock is for Python {python_of(lock)}, the base has {here}; give another", file=sys.stderr)
+        return 1
+    for variable, path in ((CA_VARIABLE, arguments.ca), (CONFIG_VARIABLE, arguments.pip_config)):
+        if path is not None and path.exists():
+            os.environ[variable] = str(path)
+    # Building a package from source needs the tools installed beside it, such as ninja.
+    os.environ["PATH"] = f"{arguments.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    steps = install_steps(lock, arguments.index, arguments.build, arguments.wheelhouse)
+    try:
+        install(sys.executable, arguments.folder, steps, _call)
+    except InstallError as error:
+        print(f"error: {error}; see above", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _call(command: Sequence[str]) -> bool:
+    print("$", *command, flush=True)
+    return subprocess.run(command, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Images and containers on this machine's Docker engine."""

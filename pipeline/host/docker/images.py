@@ -1,0 +1,63 @@
+"""The images' names, and what each is made of: an image with the same content is the same, wherever it was built."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.files import sha256_files
+from pipeline.plan import REPOSITORY, lock_path
+from pipeline.spec import Image, Variant
+
+PREFIX = "summarisation-benchmark"
+CONTENT_LABEL = f"{PREFIX}.content"
+BASE_LABEL = f"{PREFIX}.base"
+CONTENT_DIGITS = 12
+
+DOCKERFILE = REPOSITORY / "images" / "Dockerfile"
+INSTALLER = REPOSITORY / "images" / "install.py"
+PACKAGE = REPOSITORY / "pipeline"
+HOST_ONLY = ("host", "report")
+"""The parts of the package that .dockerignore keeps out of the images."""
+
+
+def alias(image: Image, variant: Variant) -> str:
+    """The name that people and compose.yaml use; it moves with each build."""
+    return f"{PREFIX}/{image.name}:{variant.name}"
+
+
+def reference(image: Image, variant: Variant, registry: str | None = None) -> str:
+    """The name that holds the content's digest: what an orchestrator of this very checkout runs."""
+    prefix = f"{registry.rstrip('/')}/" if registry else ""
+    return f"{prefix}{alias(image, variant)}-{content(image, variant)[:CONTENT_DIGITS]}"
+
+
+def content(image: Image, variant: Variant) -> str:
+    """SHA-256 over every file that goes into the image. The base is not among them: see BASE_LABEL."""
+    package = [path for path in PACKAGE.rglob("*") if path.is_file() and _carried(path.relative_to(PACKAGE))]
+    declared = REPOSITORY / "images" / image.name / "image.yaml"
+    return sha256_files(REPOSITORY, [DOCKERFILE, INSTALLER, declared, lock_path(image, variant), *package])
+
+
+def _carried(path: Path) -> bool:
+    return path.parts[0] not in HOST_ONLY and "__pycache__" not in path.parts
+
+
+def build_arguments(
+    image: Image, variant: Variant, base: str | None = None, build_base: str | None = None
+) -> Mapping[str, str]:
+    """The arguments of images/Dockerfile. base, build_base: instead of the variant's own."""
+    given = {
+        "BASE": base or variant.base,
+        "BUILD_BASE": build_base or variant.build_base,
+        "IMAGE": image.name,
+        "VARIANT": variant.name,
+        "SYSTEM_PACKAGES": " ".join(variant.system_packages),
+        "INDEX": variant.index,
+        "BUILD_PACKAGES": " ".join(variant.build_packages),
+        "BUILD_ENVIRONMENT": " ".join(f"{name}={value}" for name, value in _build_environment(image, variant).items()),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _build_environment(image: Image, variant: Variant) -> Mapping[str, str]:
+    """Only an image that builds packages needs its variables for that; they would outdate the others' layers."""
+    return image.variables(variant) if variant.build_packages else {}

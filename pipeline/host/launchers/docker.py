@@ -1,0 +1,234 @@
+"""The Docker launcher: each job in a container of its image, hardened, over the mounted folders."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Literal
+
+from pipeline.files import holds_anything, sha256_file
+from pipeline.host.docker.build import BuildOptions, build
+from pipeline.host.docker.container import (
+    COMPILE_CACHE,
+    Bind,
+    ContainerSpec,
+    caller,
+    memory_limit,
+    network_access,
+)
+from pipeline.host.docker.engine import Container, Engine, EngineError, LocalImage
+from pipeline.host.docker.images import BASE_LABEL, PREFIX, reference
+from pipeline.host.docker.owner import is_gone, this_process
+from pipeline.host.launchers import Exit, OnLine
+from pipeline.plan import lock_path
+from pipeline.spec import Image, Variant
+
+GRACE_S = 20.0
+"""How long a job may take to close its engine before it is killed."""
+
+ARCHITECTURES = ("x86_64", "amd64")
+REFUSED = 125
+"""The status of a job that the engine would not start, as the docker command has it."""
+SIGNALLED = 128
+LOCK_DIGITS = 12
+
+OWNER_LABEL = f"{PREFIX}.owner"
+LOG_LABEL = f"{PREFIX}.log"
+
+
+@dataclass(frozen=True)
+class DockerLauncher:
+    """Runs images as containers; data and cache are mounted read-only, results for writing.
+
+    gpu: the UUID of the run's GPU, None where none was found. registry: where images are pulled from before they are
+    built. revision: the commit of this checkout.
+    """
+
+    engine: Engine
+    data: Path
+    cache: Path
+    results: Path
+    build_options: BuildOptions = field(default_factory=BuildOptions)
+    gpu: str | None = None
+    registry: str | None = None
+    revision: str | None = None
+    name: str = "docker"
+
+    def why_not(self, image: Image, variant: Variant) -> str | None:
+        """A variant without a base; an engine of another architecture, or without access to the GPU that is here."""
+        facts = self.engine.facts
+        if variant.base is None:
+            return "runs in no container (its image.yaml names no base)"
+        if facts.architecture not in ARCHITECTURES:
+            return f"its lock is for x86-64, the Docker engine is on {facts.architecture}"
+        if variant.device == "cuda" and self.gpu is not None and not facts.gpus:
+            return "Docker can't reach the GPU; install the NVIDIA Container Toolkit and restart Docker"
+        return None
+
+    def ready(self, image: Image, variant: Variant) -> bool:
+        """Whether an image with this checkout's content is on this machine, over the base that was asked for."""
+        return self._found(image, variant) is not None
+
+    def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
+        """Whether the image's folder of compiled kernels holds anything."""
+        return "warm" if holds_anything(self._compile_folder(image, variant)) else "cold"
+
+    def image_digest(self, image: Image, variant: Variant) -> str | None:
+        """The registry's digest of the image, or its id where it was built here."""
+        found = self._found(image, variant)
+        return found.digest if found else None
+
+    def ensure(self, image: Image, variant: Variant, log: Path) -> None:
+        """Find the image; else pull it, where a registry is named; else build it."""
+        if self.ready(image, variant) or self._pulled(image, variant, log):
+            return
+        build(image, variant, self.build_options, self.engine.address, self.revision, log)
+
+    def clean(self) -> None:
+        """Remove the containers of commands that died, after saving what they said."""
+        for container_id, labels in self.engine.labels_of_containers(OWNER_LABEL).items():
+            if is_gone(labels[OWNER_LABEL]):
+                with contextlib.suppress(OSError, EngineError):  # the job's folder is gone, or not ours to write to
+                    Path(labels[LOG_LABEL]).write_bytes(self.engine.logs(container_id))
+                self.engine.remove(container_id)
+
+    def run(
+        self,
+        image: Image,
+        variant: Variant,
+        arguments: Sequence[str],
+        log: Path,
+        on_line: OnLine,
+        timeout_s: float | None = None,
+        network: bool = False,
+    ) -> Exit:
+        """Run the image with these arguments. Its container is gone when this returns or raises; its log is kept.
+
+        What the engine refuses (a GPU that it can't reach, say) ends the job with status 125 and the engine's message.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            try:
+                with (
+                    self.spec(image, variant, arguments, log, network) as spec,
+                    self.engine.container(spec) as container,
+                ):
+                    return self._follow(container, output, on_line, timeout_s)
+            except EngineError as error:
+                output.write(f"Docker: {error}\n".encode())
+                return Exit(REFUSED, message=str(error))
+
+    @contextlib.contextmanager
+    def spec(
+        self, image: Image, variant: Variant, arguments: Sequence[str], log: Path, network: bool
+    ) -> Iterator[ContainerSpec]:
+        """All that the job's container gets. Its files are there, and the image is found, as long as this is open."""
+        found = self._found(image, variant)
+        if found is None:
+            raise EngineError(f"image {reference(image, variant)} is gone; the same command again gets it back")
+        binds = [
+            Bind(self.data, "/data"),
+            Bind(self.cache, "/cache", writable=network),
+            Bind(self.results, "/results", writable=not network),
+        ]
+        environment: dict[str, str] = {}
+        with contextlib.ExitStack() as stack:
+            if network:
+                more, environment = stack.enter_context(network_access(self.build_options.ca))
+                binds += more
+            elif self._make_compile_folder(image, variant):
+                binds.append(Bind(self._compile_folder(image, variant), COMPILE_CACHE, writable=True))
+                environment["BENCHMARK_COMPILE_CACHE"] = COMPILE_CACHE
+            yield ContainerSpec(
+                image=found.id,
+                arguments=arguments,
+                binds=binds,
+                user=caller(self.engine.facts.rootless),
+                environment=environment,
+                labels={OWNER_LABEL: this_process(), LOG_LABEL: str(log)},
+                gpus=([self.gpu] if self.gpu else []) if variant.device == "cuda" else None,
+                network=network,
+                memory_bytes=memory_limit(),
+            )
+
+    def _follow(self, container: Container, output: IO[bytes], on_line: OnLine, timeout_s: float | None) -> Exit:
+        pump = threading.Thread(target=_pump, args=(container.start(), output, on_line), daemon=True)
+        pump.start()
+        try:
+            code = container.wait(timeout_s)
+            if code is None:
+                return Exit(_signed(_end(container)), timed_out=True)
+            oom = container.ran_out_of_memory()
+            return Exit(_signed(code), message="killed for exceeding its memory limit" if oom else None)
+        except BaseException:
+            _end(container)
+            raise
+        finally:
+            pump.join(GRACE_S)
+            if pump.is_alive():  # the SDK's streams can hang; what the engine kept is as good
+                output.seek(0)
+                output.write(self.engine.logs(container.id))
+
+    def _found(self, image: Image, variant: Variant) -> LocalImage | None:
+        """By the name that holds its content; over another base than the one asked for it is another image."""
+        found = self.engine.image(reference(image, variant))
+        base = self.build_options.bases.get(variant.name)
+        if found is None or (base is not None and found.labels.get(BASE_LABEL) != base):
+            return None
+        return found
+
+    def _pulled(self, image: Image, variant: Variant, log: Path) -> bool:
+        if self.registry is None:
+            return False
+        remote = reference(image, variant, self.registry)
+        try:
+            self.engine.pull(remote)
+            self.engine.tag(remote, reference(image, variant))
+        except EngineError as error:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(f"{remote} can't be pulled: {error}\n", encoding="utf-8")
+            return False
+        return self.ready(image, variant)
+
+    def _compile_folder(self, image: Image, variant: Variant) -> Path:
+        digest = sha256_file(lock_path(image, variant))[:LOCK_DIGITS]
+        return self.cache / "compile" / f"{self.name}-{image.name}-{variant.name}-{digest}"
+
+    def _make_compile_folder(self, image: Image, variant: Variant) -> bool:
+        """Whether there is one to write to; a cache that this user only reads does without, cold each time."""
+        try:
+            self._compile_folder(image, variant).mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return False
+        return True
+
+
+def _pump(stream: Iterator[tuple[bytes | None, bytes | None]], output: IO[bytes], on_line: OnLine) -> None:
+    """Write pieces of output whole lines at a time, so that the two streams never mix within one."""
+    rest = [b"", b""]
+    with contextlib.suppress(OSError, ValueError):  # the connection broke; or the log was closed over a hung stream
+        for pieces in stream:
+            for number, piece in enumerate(pieces):
+                *lines, rest[number] = (rest[number] + (piece or b"")).split(b"\n")
+                for line in lines:
+                    output.write(line + b"\n")
+                    on_line(line.decode("utf-8", errors="replace").rstrip("\r"))
+                output.flush()
+        for line in filter(None, rest):
+            output.write(line + b"\n")
+            on_line(line.decode("utf-8", errors="replace"))
+
+
+def _end(container: Container) -> int:
+    """Ask it to end; kill it if it doesn't in time or the user insists with a second interrupt. Returns its status."""
+    try:
+        container.stop(GRACE_S)
+    except (EngineError, KeyboardInterrupt):
+        container.kill()
+    return container.wait(GRACE_S) or 0
+
+
+def _signed(code: int) -> int:
+    """Death by signal as a negative number, as for processes."""
+    return SIGNALLED - code if code > SIGNALLED else code

@@ -22,17 +22,22 @@ class DetectedGpu:
 @contextmanager
 def nvml() -> Iterator[Any]:
     """The initialised pynvml module, or None where there is no binding, no driver or no permission."""
+    library = _initialised()
+    try:
+        yield library
+    finally:
+        if library is not None:
+            library.nvmlShutdown()
+
+
+def _initialised() -> Any:
     try:
         import pynvml
 
         pynvml.nvmlInit()
     except Exception:  # ImportError without the binding, NVMLError in many kinds without a driver: all mean no GPU
-        yield None
-        return
-    try:
-        yield pynvml
-    finally:
-        pynvml.nvmlShutdown()
+        return None
+    return pynvml
 
 
 def detect_gpus() -> list[DetectedGpu]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +177,9 @@ def lock_path(image: Image, variant: Variant) -> Path:
     return REPOSITORY / "images" / image.name / variant.lock
 
 
+@cache
 def code_sha256() -> str:
-    """Fingerprint of the code that runs inside images: the vocabulary, worker and analysis."""
+    """Fingerprint of the code that runs inside images: the vocabulary, worker and analysis. Taken once a command."""
     package = REPOSITORY / "pipeline"
     files = [*package.glob("*.py"), *package.glob("worker/**/*.py"), *package.glob("analysis/**/*.py")]
     return sha256_files(package, files)

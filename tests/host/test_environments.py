@@ -1,4 +1,4 @@
-"""How a lock is installed, and how an environment is found."""
+"""How an environment is found, and what its processes are told."""
 
 import sys
 from collections.abc import Mapping
@@ -7,52 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import load_catalog
-from pipeline.host.environments import find_python, install_steps, process_environment
-from pipeline.spec import Variant
-
-LOCK = """\
-# compiled from cpu.in
-numpy==2.4.6 \\
-    --hash=sha256:aa
-    # via torch
-torch==2.13.0+cpu \\
-    --hash=sha256:bb
-flash-attn==2.8.3 \\
-    --hash=sha256:cc
-pyyaml==6.0.3 \\
-    --hash=sha256:dd
-"""
-
-
-def variant(index: str | None = "https://index.example", build: tuple[str, ...] = ()) -> Variant:
-    return Variant("cpu", "cpu", "3.11", "cpu.lock", index, build_packages=build)
-
-
-def test_versions_of_the_vendor_come_first_and_ask_its_index_last() -> None:
-    first = install_steps(LOCK, variant())[0]
-    assert first.requirements == "torch==2.13.0+cpu \\\n    --hash=sha256:bb\n"
-    assert first.attempts == ((), ("--index-url", "https://index.example"))
-
-
-def test_everything_else_asks_the_default_index_alone() -> None:
-    second = install_steps(LOCK, variant())[1]
-    assert "numpy==2.4.6" in second.requirements
-    assert "torch" not in second.requirements.replace("# via torch", "")
-    assert second.attempts == ((),)
-
-
-def test_packages_without_wheels_are_built_last_against_the_others() -> None:
-    last = install_steps(LOCK, variant(build=("flash-attn",)))[-1]
-    assert last.requirements.startswith("flash-attn==2.8.3")
-    assert last.attempts == (("--no-build-isolation",),)
-
-
-@pytest.mark.parametrize("image", load_catalog().images.values(), ids=lambda image: image.name)
-def test_no_requirement_of_a_shipped_lock_is_lost(image: object) -> None:
-    for item in image.variants:  # type: ignore[attr-defined]
-        lock = Path(f"images/{image.name}/{item.lock}").read_text(encoding="utf-8")  # type: ignore[attr-defined]
-        steps = "".join(step.requirements for step in install_steps(lock, item))
-        assert steps.count("==") == lock.count("==")
+from pipeline.host.environments import find_python, process_environment
 
 
 def test_this_interpreter_is_found_for_its_own_version() -> None:

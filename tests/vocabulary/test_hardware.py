@@ -11,7 +11,7 @@ GPUS = load_catalog().gpus
 
 
 def detected(name: str, capability: float) -> list[DetectedGpu]:
-    return [DetectedGpu(0, name, 40 << 30, capability, "580.65.06", "13.0")]
+    return [DetectedGpu(0, "GPU-1", name, 40 << 30, capability, "580.65.06", "13.0")]
 
 
 def chosen(name: str, gpus: list[DetectedGpu], *, force: bool = False, hypothetical: bool = False) -> Hardware:

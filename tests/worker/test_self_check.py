@@ -25,7 +25,7 @@ from pipeline.worker.telemetry import DeviceMeter
 
 CATALOG = load_catalog()
 HERE = "{}.{}".format(*sys.version_info[:2])
-T4 = DetectedGpu(0, "Tesla T4", 16 * 1024**3, 7.5, "580.82.07", "13.0")
+T4 = DetectedGpu(0, "GPU-1", "Tesla T4", 16 * 1024**3, 7.5, "580.82.07", "13.0")
 LEAD = CATALOG.experiments["lead-3"]
 REFERENCE = CATALOG.images["reference"]
 

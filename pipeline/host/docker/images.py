@@ -1,9 +1,10 @@
 """The images' names, and what each is made of: an image with the same content is the same, wherever it was built."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
-from pipeline.files import sha256_files
+from pipeline.files import sha256_files, sha256_json
 from pipeline.plan import REPOSITORY, lock_path
 from pipeline.spec import Image, Variant
 
@@ -32,9 +33,16 @@ def reference(image: Image, variant: Variant, registry: str | None = None) -> st
 
 def content(image: Image, variant: Variant) -> str:
     """SHA-256 over every file that goes into the image. The base is not among them: see BASE_LABEL."""
-    package = [path for path in PACKAGE.rglob("*") if path.is_file() and _carried(path.relative_to(PACKAGE))]
     declared = REPOSITORY / "images" / image.name / "image.yaml"
-    return sha256_files(REPOSITORY, [DOCKERFILE, INSTALLER, declared, lock_path(image, variant), *package])
+    own = sha256_files(REPOSITORY, [DOCKERFILE, INSTALLER, declared, lock_path(image, variant)])
+    return sha256_json([own, _package_sha256()])
+
+
+@cache
+def _package_sha256() -> str:
+    """Once a command: an edit while it runs is the next command's business."""
+    carried = [path for path in PACKAGE.rglob("*") if path.is_file() and _carried(path.relative_to(PACKAGE))]
+    return sha256_files(PACKAGE, carried)
 
 
 def _carried(path: Path) -> bool:

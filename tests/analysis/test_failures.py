@@ -48,6 +48,14 @@ MESSAGES = [
     ("driver_userspace_mismatch", "Error 803: system has unsupported display driver / cuda driver combination"),
     ("fabric_down", "Error 802: system not yet initialized"),
     ("arch_not_built", "RuntimeError: CUDA error: no kernel image is available for execution on the device"),
+    ("gpu_not_passed", "RuntimeError: No CUDA GPUs are available"),
+    ("host_oom", "killed for exceeding its memory limit"),
+    ("toolkit_missing", 'could not select device driver "nvidia" with capabilities: [[gpu compute utility]]'),
+    (
+        "system_library_missing",
+        "WARNING 11-23 07:00:22 [cpu.py:644] Failed to import from vllm._C: ImportError('libnuma.so.1: cannot open "
+        "shared object file: No such file or directory')",
+    ),
     ("gpu_not_passed", "RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU"),
     ("gpu_not_passed", "RuntimeError: Failed to infer device type, please set the environment variable"),
     ("libcuda_missing", "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory"),

@@ -140,6 +140,7 @@ def _section(table: Table) -> str:
         figures.plural(work.docs, "document"),
         f"at most {figures.plural(work.max_new_tokens, 'new token')}",
         f"prompt {escape(work.prompt.name)}",
+        f"launcher {table.launcher}",
     ]
     parts = [
         f"## {table.scenario}: {figures.SCENARIOS[table.scenario]}",

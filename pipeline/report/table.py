@@ -1,6 +1,6 @@
 """Results as ranked tables: what the terminal and the reports show, as values.
 
-Two scenarios, two models or two workloads never share a table. Within one, docs/s alone decides the order.
+Two scenarios, models, workloads or launchers never share a table. Within one, docs/s alone decides the order.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The jobs of one scenario, model and workload.
+    """The jobs of one scenario, model, workload and launcher.
 
     rows: ranked ones by docs/s, fastest first; then reference lines; then what failed; then what was skipped.
     model: None where nothing but reference lines ran.
@@ -74,6 +74,7 @@ class Table:
     scenario: Scenario
     model: str | None
     workload: Workload
+    launcher: str
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
 
@@ -85,18 +86,19 @@ class _Group:
     documents_sha256: str
     prompt: str
     max_new_tokens: int
+    launcher: str
 
     @classmethod
     def of(cls, result: Result, model: str | None) -> "_Group":
         job = result.job
         work = job.workload
-        return cls(job.scenario, model, work.documents_sha256, work.prompt.template, work.max_new_tokens)
+        return cls(job.scenario, model, work.documents_sha256, work.prompt.template, work.max_new_tokens, job.launcher)
 
 
 def rank(results: Sequence[Result]) -> list[Table]:
-    """One table per scenario, model and workload, in the order in which these first appear.
+    """One table per scenario, model, workload and launcher, in the order in which these first appear.
 
-    A result without a model (a reference line) stands in every table of its scenario and workload.
+    A result without a model (a reference line) stands in every table of its scenario, workload and launcher.
     """
     groups: dict[_Group, list[Result]] = {}
     for result in results:
@@ -117,6 +119,7 @@ def _table(group: _Group, results: Sequence[Result]) -> Table:
         scenario=group.scenario,
         model=group.model,
         workload=ordered[0].job.workload,
+        launcher=group.launcher,
         rows=tuple(_row(result, _baseline(result, ordered)) for result in ordered),
         notes=notes_on(ordered),
     )

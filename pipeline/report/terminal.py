@@ -92,6 +92,7 @@ def _print_heading(table: Table, console: Console, label: str | None) -> None:
         work.dataset,
         figures.plural(work.docs, "document"),
         f"at most {figures.plural(work.max_new_tokens, 'new token')}",
+        f"launcher {table.launcher}",
     ]
     if label:
         console.print(Padding(Text(figures.one_line(label), style="bold yellow"), (0, _EDGE)))

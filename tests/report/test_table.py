@@ -28,6 +28,17 @@ def test_fastest_first_then_references_then_failures_then_skips() -> None:
     assert names(table) == ["vllm", "none", "4-bit", "lead-3", "8-bit", "gguf-q4", "flash-attn"]
 
 
+def test_launchers_never_share_a_table() -> None:
+    """Each has its own baseline and reference line, so that what a container costs never shows as an optimisation."""
+    results = [
+        make_result(name, launcher=launcher) for launcher in ("docker", "process") for name in ("none", "lead-3")
+    ]
+    assert [(table.launcher, names(table)) for table in rank(results)] == [
+        ("docker", ["none", "lead-3"]),
+        ("process", ["none", "lead-3"]),
+    ]
+
+
 def test_scenarios_never_share_a_table() -> None:
     tables = rank([make_result("none", 0.3), make_result("vllm", 9.0, scenario="single"), make_result("vllm", 2.0)])
     assert [(table.scenario, names(table)) for table in tables] == [

@@ -16,7 +16,7 @@ LEAD = ["--gpu", "cpu", "--experiment", "lead-3", "--docs", "4"]
 
 
 class Orchestrator:
-    """Runs orchestrator.py over its own results folder and the checkout's cache."""
+    """Runs orchestrator.py over its own results folder and the checkout's cache, in processes unless told otherwise."""
 
     def __init__(self, results: Path, cache: Path) -> None:
         self.results = results
@@ -24,8 +24,9 @@ class Orchestrator:
 
     def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         folders = ["--results", str(self.results), "--cache", str(self.cache)]
+        launcher = [] if "--launcher" in arguments else ["--launcher", "process"]
         return subprocess.run(
-            [sys.executable, "orchestrator.py", *arguments, *folders],
+            [sys.executable, "orchestrator.py", *arguments, *launcher, *folders],
             cwd=REPOSITORY,
             env={**os.environ, **environment},
             capture_output=True,
@@ -138,7 +139,7 @@ def test_a_job_over_its_time_limit_is_timed_out(orchestrator: Orchestrator, tmp_
     script += "arguments.SECONDS_PER_MINUTE = 0.01\nsys.exit(orchestrator.main(sys.argv[1:]))"
     folders = ["--results", str(orchestrator.results), "--cache", str(orchestrator.cache)]
     done = subprocess.run(
-        [sys.executable, "-c", script, *LEAD, "--job-timeout", "1", "--json", *folders],
+        [sys.executable, "-c", script, *LEAD, "--launcher", "process", "--job-timeout", "1", "--json", *folders],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -174,6 +175,26 @@ def test_the_users_own_file_is_a_dataset(orchestrator: Orchestrator, tmp_path: P
     file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     [result] = orchestrator.json("--gpu", "cpu", "--experiment", "lead-3", "--dataset", str(file))["results"]
     assert (result["status"], result["metrics"]["docs"]) == ("ok", 3)
+
+
+def test_auto_takes_processes_where_no_docker_engine_answers_and_says_so(orchestrator: Orchestrator) -> None:
+    plan = orchestrator("--gpu", "cpu", "--all", "--plan", "--launcher", "auto", DOCKER_HOST="unix:///nowhere")
+    assert plan.returncode == 0
+    assert "launcher process, since no Docker engine answers at unix:///nowhere" in plan.stdout
+
+
+def test_docker_asked_for_by_name_must_answer(orchestrator: Orchestrator) -> None:
+    done = orchestrator(*LEAD, "--launcher", "docker", DOCKER_HOST="unix:///nowhere")
+    assert done.returncode == 1
+    assert "no Docker engine answers at unix:///nowhere" in done.stderr
+    assert "--launcher process" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_engine_on_another_machine_is_refused(orchestrator: Orchestrator) -> None:
+    done = orchestrator(*LEAD, "--launcher", "docker", DOCKER_HOST="tcp://192.0.2.1:2375")
+    assert done.returncode == 1
+    assert "is not on this machine" in done.stderr
 
 
 BAD = '{"id": "a", "document": "d", "summary": "s"}\n{"id": "b"}\n'

@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check lock clean clean-images
 
 demo: $(VENV)/host
 	$(BIN)/python orchestrator.py --gpu cpu --all --launcher process --run demo \
@@ -39,3 +39,7 @@ lock: $(VENV)/dev
 
 clean:
 	rm -rf $(VENV) cache results data/prepared
+
+# All images of this project, of this checkout's code and of older code.
+clean-images:
+	docker image prune --all --force --filter label=summarisation-benchmark.content

@@ -91,7 +91,8 @@ class DockerLauncher:
             if is_gone(labels[OWNER_LABEL]):
                 with contextlib.suppress(OSError, EngineError):  # the job's folder is gone, or not ours to write to
                     Path(labels[LOG_LABEL]).write_bytes(self.engine.logs(container_id))
-                self.engine.remove(container_id)
+                with contextlib.suppress(EngineError):  # another command removes it at this moment
+                    self.engine.remove(container_id)
 
     def run(
         self,
@@ -108,6 +109,7 @@ class DockerLauncher:
         What the engine refuses (a GPU that it can't reach, say) ends the job with status 125 and the engine's message.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
+        self.cache.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             try:
                 with (
@@ -127,17 +129,15 @@ class DockerLauncher:
         found = self._found(image, variant)
         if found is None:
             raise EngineError(f"image {reference(image, variant)} is gone; the same command again gets it back")
-        binds = [
-            Bind(self.data, "/data"),
-            Bind(self.cache, "/cache", writable=network),
-            Bind(self.results, "/results", writable=not network),
-        ]
+        binds = [Bind(self.data, "/data"), Bind(self.cache, "/cache", writable=network)]
         environment: dict[str, str] = {}
         with contextlib.ExitStack() as stack:
             if network:
                 more, environment = stack.enter_context(network_access(self.build_options.ca))
                 binds += more
-            elif self._make_compile_folder(image, variant):
+            else:
+                binds.append(Bind(self.results, "/results", writable=True))
+            if not network and self._make_compile_folder(image, variant):
                 binds.append(Bind(self._compile_folder(image, variant), COMPILE_CACHE, writable=True))
                 environment["BENCHMARK_COMPILE_CACHE"] = COMPILE_CACHE
             yield ContainerSpec(
@@ -168,6 +168,7 @@ class DockerLauncher:
             pump.join(GRACE_S)
             if pump.is_alive():  # the SDK's streams can hang; what the engine kept is as good
                 output.seek(0)
+                output.truncate()
                 output.write(self.engine.logs(container.id))
 
     def _found(self, image: Image, variant: Variant) -> LocalImage | None:

@@ -18,6 +18,7 @@ from images.wheelhouse import WHEELHOUSE
 from pipeline.host.docker.build import BuildOptions
 from pipeline.host.docker.engine import Engine, EngineError
 from pipeline.host.docker.images import PREFIX, reference
+from pipeline.host.docker.owner import is_gone, this_process
 from pipeline.host.launchers.docker import OWNER_LABEL, DockerLauncher
 from tests.conftest import REPOSITORY
 from tests.containers.debian_base import CannotMakeError, debian_base
@@ -166,7 +167,13 @@ def _present(client: docker.DockerClient) -> set[str]:
     ours = [
         container.id
         for container in client.containers.list(all=True, ignore_removed=True)
-        if OWNER_LABEL in container.labels or PREFIX in container.attrs["Config"]["Image"]
+        if PREFIX in container.attrs["Config"]["Image"] or OWNER_LABEL in container.labels
+        if not _of_another_living_command(container.labels.get(OWNER_LABEL))
     ]
     others = (*client.networks.list(), *client.volumes.list())
     return {*ours, *(item.id for item in others)}
+
+
+def _of_another_living_command(owner: str | None) -> bool:
+    """Whether it is somebody's work that goes on beside these tests."""
+    return owner is not None and owner != this_process() and not is_gone(owner)

@@ -50,6 +50,11 @@ MESSAGES = [
     ("arch_not_built", "RuntimeError: CUDA error: no kernel image is available for execution on the device"),
     ("gpu_not_passed", "RuntimeError: No CUDA GPUs are available"),
     ("host_oom", "killed for exceeding its memory limit"),
+    (
+        "base_unreachable",
+        'failed to create LLB definition: failed to do request: Head "https://registry.example/v2/library/python": '
+        "dial tcp: lookup registry.example: no such host",
+    ),
     ("toolkit_missing", 'could not select device driver "nvidia" with capabilities: [[gpu compute utility]]'),
     (
         "system_library_missing",

@@ -46,7 +46,7 @@ def launcher(make_launcher: MakeLauncher, tmp_path: Path) -> DockerLauncher:
 
 def asked(launcher: DockerLauncher, client: docker.DockerClient, *, network: bool = False) -> dict[str, Any]:
     """The container that a job would get, as the engine has it."""
-    log = launcher.results / "log.txt"
+    log = launcher.results / "run" / "job" / "log.txt"
     with (
         launcher.spec(IMAGE, VARIANT, ["--job", "job.json"], log, network) as spec,
         launcher.engine.container(spec) as container,
@@ -141,7 +141,8 @@ def test_it_runs_as_the_caller(made: dict[str, Any], engine: Engine) -> None:
 def test_its_labels_tell_whose_it_is_and_where_its_log_goes(made: dict[str, Any], launcher: DockerLauncher) -> None:
     labels = made["Config"]["Labels"]
     assert labels["summarisation-benchmark.owner"] == this_process()
-    assert labels["summarisation-benchmark.log"] == str(launcher.results / "log.txt")
+    assert labels["summarisation-benchmark.run"] == "run/job"
+    assert labels["summarisation-benchmark.log"] == str(launcher.results / "run" / "job" / "log.txt")
 
 
 def test_its_arguments_are_the_jobs(made: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ SIGNALLED = 128
 LOCK_DIGITS = 12
 
 OWNER_LABEL = f"{PREFIX}.owner"
+RUN_LABEL = f"{PREFIX}.run"
 LOG_LABEL = f"{PREFIX}.log"
 
 
@@ -146,7 +147,7 @@ class DockerLauncher:
                 binds=binds,
                 user=caller(self.engine.facts.rootless),
                 environment=environment,
-                labels={OWNER_LABEL: this_process(), LOG_LABEL: str(log)},
+                labels={OWNER_LABEL: this_process(), RUN_LABEL: self._run_of(log), LOG_LABEL: str(log)},
                 gpus=([self.gpu] if self.gpu else []) if variant.device == "cuda" else None,
                 network=network,
                 memory_bytes=memory_limit(),
@@ -170,6 +171,11 @@ class DockerLauncher:
                 output.seek(0)
                 output.truncate()
                 output.write(self.engine.logs(container.id))
+
+    def _run_of(self, log: Path) -> str:
+        """The run and job that a log belongs to; what fetches for no run in particular has none."""
+        folder = log.parent
+        return folder.relative_to(self.results).as_posix() if folder.is_relative_to(self.results) else ""
 
     def _found(self, image: Image, variant: Variant) -> LocalImage | None:
         """By the name that holds its content; over another base than the one asked for it is another image."""

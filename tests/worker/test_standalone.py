@@ -104,8 +104,8 @@ def test_the_job_is_the_one_that_the_orchestrator_makes_also_with_what_an_image_
     worker: Worker, tmp_path: Path
 ) -> None:
     """All of it but the facts about the host, and so the key and the folder."""
-    orchestrator = ("--results", str(worker.results / "theirs"), "--cache", str(worker.cache), "--docs", "4")
-    subprocess.run([sys.executable, "orchestrator.py", *LEAD, *orchestrator], cwd=REPOSITORY, check=True)
+    orchestrator = ("--launcher", "process", "--results", str(worker.results / "theirs"), "--cache", str(worker.cache))
+    subprocess.run([sys.executable, "orchestrator.py", *LEAD, "--docs", "4", *orchestrator], cwd=REPOSITORY, check=True)
     environment = {**worker.environment, "PYTHONPATH": str(image_tree(tmp_path / "app"))}
     alone = replace(worker, results=worker.results / "own", environment=environment)
     done = alone(*LEAD, "--docs", "4")

@@ -13,6 +13,8 @@ from pipeline.host.launchers.docker import DockerLauncher
 from pipeline.spec import Image, Variant
 
 CATALOG = load_catalog()
+EXPERIMENTS = {"reference": "lead-3", "llama-cpp": "gguf-q4", "transformers": "none", "vllm": "vllm"}
+"""An experiment of each CPU image."""
 
 MakeLauncher = Callable[..., DockerLauncher]
 EnsureImage = Callable[[str], str]

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from pipeline.host.docker.engine import Engine
-from pipeline.host.docker.images import reference
+from pipeline.host.docker.images import CONTENT_LABEL, content, reference
 from pipeline.host.docker.owner import this_process
 from pipeline.host.launchers.docker import DockerLauncher
 from tests.containers.support import MakeLauncher, variant_of
@@ -25,11 +25,14 @@ CAPABILITIES = [["gpu", "compute", "utility"]]
 
 @pytest.fixture(scope="module")
 def cuda_image(engine: Engine, shell_image: str, client: docker.DockerClient) -> Iterator[None]:
-    """An image of the CUDA variant's name, which is all that making a container takes; not its content."""
+    """An image of the CUDA variant's name and label, which is all that making a container takes; not its content."""
     name = reference(IMAGE, VARIANT)
     stand_in = engine.image(name) is None
     if stand_in:
-        engine.tag(shell_image, name)
+        made = client.containers.create(shell_image, "true", network_mode="none")
+        repository, _, tag = name.partition(":")
+        made.commit(repository, tag=tag, changes=f"LABEL {CONTENT_LABEL}={content(IMAGE, VARIANT)}")
+        made.remove()
     yield
     if stand_in:
         client.images.remove(name, noprune=True)

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from pipeline.results import read_documents
-from tests.containers.support import CATALOG, EnsureImage
+from tests.containers.support import CATALOG, EXPERIMENTS, EnsureImage
 
 UID = 12345
-EXPERIMENTS = {"reference": "lead-3", "llama-cpp": "gguf-q4", "transformers": "none", "vllm": "vllm"}
-"""An experiment of each CPU image."""
 HARDENED = [
     *("--read-only", "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777", "--network", "none", "--shm-size", "1g"),
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", f"{UID}:{UID}"),

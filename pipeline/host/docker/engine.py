@@ -42,7 +42,6 @@ class EngineFacts:
     gpus: whether it can hand NVIDIA GPUs to containers. rootless: it runs as the user, whom containers see as root.
     """
 
-    version: str
     architecture: str
     gpus: bool
     rootless: bool
@@ -55,7 +54,6 @@ class LocalImage:
     id: str
     labels: Mapping[str, str]
     digests: tuple[str, ...]
-    size_bytes: int
 
     @property
     def digest(self) -> str:
@@ -92,7 +90,6 @@ class Engine:
             info = self._client.info()
         devices = [device.get("ID", "") for device in info.get("DiscoveredDevices") or []]
         return EngineFacts(
-            version=info["ServerVersion"],
             architecture=info.get("Architecture", platform.machine()),
             # Any of three ways will do: a runtime of its own, CDI, or the hook that --gpus looks for.
             gpus="nvidia" in (info.get("Runtimes") or {})
@@ -108,7 +105,7 @@ class Engine:
                 found = self._client.images.get(reference)
         except MissingError:
             return None
-        return LocalImage(found.id, found.labels, tuple(found.attrs.get("RepoDigests") or ()), found.attrs["Size"])
+        return LocalImage(found.id, found.labels, tuple(found.attrs.get("RepoDigests") or ()))
 
     def pull(self, reference: str) -> None:
         """Fetch an image, repository:tag, from its registry."""

@@ -1,13 +1,15 @@
 """The Docker launcher: each job in a container of its image, hardened, over the mounted folders."""
 
 import contextlib
+import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
-from pipeline.files import holds_anything, sha256_file
+from pipeline.files import holds_anything
 from pipeline.host.docker.build import BuildOptions, build
 from pipeline.host.docker.container import (
     COMPILE_CACHE,
@@ -18,10 +20,10 @@ from pipeline.host.docker.container import (
     network_access,
 )
 from pipeline.host.docker.engine import Container, Engine, EngineError, LocalImage
-from pipeline.host.docker.images import BASE_LABEL, PREFIX, reference
+from pipeline.host.docker.images import BASE_LABEL, CONTENT_LABEL, PREFIX, content, reference
 from pipeline.host.docker.owner import is_gone, this_process
+from pipeline.host.environments import compile_cache_folder
 from pipeline.host.launchers import Exit, OnLine
-from pipeline.plan import lock_path
 from pipeline.spec import Image, Variant
 
 GRACE_S = 20.0
@@ -31,7 +33,7 @@ ARCHITECTURES = ("x86_64", "amd64")
 REFUSED = 125
 """The status of a job that the engine would not start, as the docker command has it."""
 SIGNALLED = 128
-LOCK_DIGITS = 12
+KILLED = SIGNALLED + signal.SIGKILL
 
 OWNER_LABEL = f"{PREFIX}.owner"
 RUN_LABEL = f"{PREFIX}.run"
@@ -155,8 +157,8 @@ class DockerLauncher:
 
     def _follow(self, container: Container, output: IO[bytes], on_line: OnLine, timeout_s: float | None) -> Exit:
         pump = threading.Thread(target=_pump, args=(container.start(), output, on_line), daemon=True)
-        pump.start()
         try:
+            pump.start()  # in here, since an interrupt can come before it returns
             code = container.wait(timeout_s)
             if code is None:
                 return Exit(_signed(_end(container)), timed_out=True)
@@ -166,7 +168,8 @@ class DockerLauncher:
             _end(container)
             raise
         finally:
-            pump.join(GRACE_S)
+            if pump.ident is not None:
+                pump.join(GRACE_S)
             if pump.is_alive():  # the SDK's streams can hang; what the engine kept is as good
                 output.seek(0)
                 output.truncate()
@@ -178,12 +181,14 @@ class DockerLauncher:
         return folder.relative_to(self.results).as_posix() if folder.is_relative_to(self.results) else ""
 
     def _found(self, image: Image, variant: Variant) -> LocalImage | None:
-        """By the name that holds its content; over another base than the one asked for it is another image."""
+        """By the name that holds its content's digest, and by the whole digest in its label, since anyone can give a
+        name; over another base than the one asked for it is another image.
+        """
         found = self.engine.image(reference(image, variant))
-        base = self.build_options.bases.get(variant.name)
-        if found is None or (base is not None and found.labels.get(BASE_LABEL) != base):
+        if found is None or found.labels.get(CONTENT_LABEL) != content(image, variant):
             return None
-        return found
+        base = self.build_options.bases.get(variant.name)
+        return found if base in (None, found.labels.get(BASE_LABEL)) else None
 
     def _pulled(self, image: Image, variant: Variant, log: Path) -> bool:
         if self.registry is None:
@@ -199,16 +204,15 @@ class DockerLauncher:
         return self.ready(image, variant)
 
     def _compile_folder(self, image: Image, variant: Variant) -> Path:
-        digest = sha256_file(lock_path(image, variant))[:LOCK_DIGITS]
-        return self.cache / "compile" / f"{self.name}-{image.name}-{variant.name}-{digest}"
+        of_processes = compile_cache_folder(self.cache, image, variant)
+        return of_processes.with_name(f"{self.name}-{of_processes.name}")
 
     def _make_compile_folder(self, image: Image, variant: Variant) -> bool:
         """Whether there is one to write to; a cache that this user only reads does without, cold each time."""
-        try:
-            self._compile_folder(image, variant).mkdir(parents=True, exist_ok=True)
-        except OSError:
-            return False
-        return True
+        folder = self._compile_folder(image, variant)
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
 
 
 def _pump(stream: Iterator[tuple[bytes | None, bytes | None]], output: IO[bytes], on_line: OnLine) -> None:
@@ -233,7 +237,8 @@ def _end(container: Container) -> int:
         container.stop(GRACE_S)
     except (EngineError, KeyboardInterrupt):
         container.kill()
-    return container.wait(GRACE_S) or 0
+    code = container.wait(GRACE_S)
+    return KILLED if code is None else code
 
 
 def _signed(code: int) -> int:

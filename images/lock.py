@@ -22,6 +22,8 @@ from pipeline.spec import Image, Variant
 
 PLATFORM = "x86_64-manylinux_2_28"
 UV_CONFIG = IMAGES / "uv.toml"
+# The Python that a lock is for need not be on this machine: nothing is installed.
+COMPILE = (sys.executable, "-m", "uv", "pip", "compile", "--no-header", "--no-python-downloads")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +60,10 @@ def compile_lock(image: Image, variant: Variant, with_index: bool = True) -> Pat
         if lock.exists():
             shutil.copy(lock, output)  # the versions in it are the resolver's first choice
         done = subprocess.run(
-            [sys.executable, "-m", "uv", *_uv_arguments(variant, folder, with_index), "--output-file", str(output)],
+            [
+                *(*COMPILE, f"{variant.name}.in", "--quiet", "--generate-hashes", "--output-file", str(output)),
+                *resolver_options(variant.python, excludes(variant, folder), [variant.index] if with_index else []),
+            ],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -81,7 +86,7 @@ def header(variant: Variant, folder: Path) -> str:
 def inputs_sha256(variant: Variant, folder: Path) -> str:
     """SHA-256 over the contents of all that decides a lock, in the order in which it is read."""
     digest = hashlib.sha256()
-    for path in [*requirement_files(folder / f"{variant.name}.in"), *_excludes(variant, folder), UV_CONFIG]:
+    for path in [*requirement_files(folder / f"{variant.name}.in"), *excludes(variant, folder), UV_CONFIG]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -93,18 +98,20 @@ def requirement_files(path: Path) -> list[Path]:
     return [path, *(file for inner in included for file in requirement_files(inner))]
 
 
-def _uv_arguments(variant: Variant, folder: Path, with_index: bool) -> list[str]:
-    arguments = ["pip", "compile", f"{variant.name}.in", "--quiet", "--no-header", "--generate-hashes"]
-    arguments += ["--config-file", str(UV_CONFIG), "--python-version", variant.python, "--python-platform", PLATFORM]
-    arguments += [part for path in _excludes(variant, folder) for part in ("--excludes", path.name)]
-    if variant.index is not None and with_index:
+def resolver_options(python: str, leave_out: Sequence[Path], indexes: Sequence[str | None]) -> list[str]:
+    """uv's options for a Python's minor version. leave_out: files of packages. indexes: beside the default one."""
+    options = ["--config-file", str(UV_CONFIG), "--python-version", python, "--python-platform", PLATFORM]
+    options += [part for path in leave_out for part in ("--excludes", str(path))]
+    named = list(dict.fromkeys(filter(None, indexes)))
+    if named:
         # By default uv takes a package from the first index that has any version of it, and PyTorch's carries old
         # copies of much else.
-        arguments += ["--index", variant.index, "--index-strategy", "unsafe-best-match"]
-    return arguments
+        options += [part for index in named for part in ("--index", index)] + ["--index-strategy", "unsafe-best-match"]
+    return options
 
 
-def _excludes(variant: Variant, folder: Path) -> list[Path]:
+def excludes(variant: Variant, folder: Path) -> list[Path]:
+    """The file of packages to leave out of the variant's closure, where there is one."""
     path = folder / f"{variant.name}.excludes"
     return [path] if path.exists() else []
 

@@ -8,12 +8,18 @@ import argparse
 import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
 from images.install import WHEELHOUSE, InstallStep, install_steps, python_of
 from pipeline.catalog import IMAGES, find, load_catalog
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.spec import Image, Variant
+
+HASHED = ("--no-deps", "--require-hashes")
+FROM_WHEELHOUSE = ("--find-links", str(WHEELHOUSE))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +52,10 @@ def fetch(image: Image, variant: Variant, packages: Sequence[str] | None = None)
         raise UsageError(f"{image.name} ({variant.name}) is for Python {python_of(lock)}, this is {here}; run it there")
     for step in install_steps(lock, variant.index, variant.build_packages, WHEELHOUSE):
         wanted = only(step, packages)
-        if wanted and not any(_download(wanted, options) for options in step.attempts):
+        fetched = not wanted or any(_download(wanted, HASHED, options) for options in step.attempts)
+        # what is built in isolation is built with tools that no lock names
+        tools = [] if step.built else [tool for archive in sources(wanted) for tool in build_tools(archive)]
+        if not fetched or (tools and not _download("\n".join(tools), (), FROM_WHEELHOUSE)):
             raise BenchmarkError(f"{image.name} ({variant.name}): pip can't fetch its packages; see above")
 
 
@@ -56,9 +65,25 @@ def only(step: InstallStep, packages: Sequence[str] | None) -> str:
     return "".join(block for block in blocks if packages is None or block.partition("==")[0] in packages)
 
 
-def _download(requirements: str, options: Sequence[str]) -> bool:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--require-hashes", "--dest", str(WHEELHOUSE), *options, "--requirement", "/dev/stdin"]
+def sources(requirements: str) -> list[Path]:
+    """The source archives among what the wheelhouse has of these requirements."""
+    wanted = {f"{name}-{version}" for name, version in re.findall(r"(?m)^([\w.-]+)==([^\s;]+)", requirements)}
+    archives = WHEELHOUSE.glob("*.tar.gz")
+    return [path for path in archives if path.name.removesuffix(".tar.gz").replace("_", "-").lower() in wanted]
+
+
+def build_tools(archive: Path) -> list[str]:
+    """What a source archive asks for to be built, as pip reads it (PEP 518)."""
+    with tarfile.open(archive) as content:
+        inner = f"{content.getnames()[0].partition('/')[0]}/pyproject.toml"
+        declared = content.extractfile(inner) if inner in content.getnames() else None
+        system = tomllib.loads(declared.read().decode()).get("build-system") if declared else None
+    return list(system["requires"]) if system else ["setuptools>=40.8.0", "wheel"]
+
+
+def _download(requirements: str, how: Sequence[str], options: Sequence[str]) -> bool:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *how]
+    command += ["--dest", str(WHEELHOUSE), *options, "--requirement", "/dev/stdin"]
     return subprocess.run(command, input=requirements, text=True, check=False).returncode == 0
 
 

@@ -1,6 +1,6 @@
 """Planning, as pure functions: which experiments can run on this hardware, and the job that each becomes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,12 +35,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Selected:
-    """An experiment that can run here. model: None for an experiment without one."""
+    """An experiment that can run here. model: None for an experiment without one. why: why in this variant."""
 
     experiment: Experiment
     image: Image
     variant: Variant
     model: Model | None
+    why: str
 
 
 @dataclass(frozen=True)
@@ -51,47 +52,99 @@ class Skipped:
     reason: str
 
 
+ANY_IMAGE = ""
+"""The key in `forced` of the variant that every image is to run in."""
+
+
 def select(
-    names: Sequence[str], catalog: Catalog, model: Model, hardware: Hardware, why_not: WhyNot
+    names: Sequence[str],
+    catalog: Catalog,
+    model: Model,
+    hardware: Hardware,
+    why_not: WhyNot,
+    forced: Mapping[str, str] | None = None,
 ) -> list[Selected | Skipped]:
-    """Each named experiment, in order, with the image's variant for this hardware or the reason for skipping it."""
-    return [
-        _select_one(find(catalog.experiments, name, "experiment"), catalog, model, hardware, why_not) for name in names
-    ]
+    """Each named experiment, in order, with the image's variant for this hardware or the reason for skipping it.
+
+    The variant is the newest that the driver and the GPU can run. forced: by image (or ANY_IMAGE), the one that the
+    user insists on, whatever driver and GPU say.
+    """
+    experiments = [find(catalog.experiments, name, "experiment") for name in names]
+    return [_select_one(experiment, catalog, model, hardware, why_not, forced or {}) for experiment in experiments]
 
 
 def _select_one(
-    experiment: Experiment, catalog: Catalog, model: Model, hardware: Hardware, why_not: WhyNot
+    experiment: Experiment,
+    catalog: Catalog,
+    model: Model,
+    hardware: Hardware,
+    why_not: WhyNot,
+    forced: Mapping[str, str],
 ) -> Selected | Skipped:
-    needs = experiment.needs
-    if needs.device not in (None, hardware.gpu.device):
-        least = f" of compute capability {needs.compute_capability} or newer" if needs.compute_capability else ""
-        return Skipped(experiment, f"needs a {needs.device.upper()} device{least}, this is {hardware.description}")
-    if needs.compute_capability and (hardware.compute_capability or 0) < needs.compute_capability:
-        return Skipped(
-            experiment, f"needs compute capability {needs.compute_capability}, this is {hardware.description}"
-        )
-    if experiment.weights is not None and experiment.weights not in model.weights:
-        return Skipped(experiment, f"model {model.name} has no {experiment.weights} weights in models.yaml")
+    unfit = _unfit(experiment, model, hardware)
+    if unfit is not None:
+        return Skipped(experiment, unfit)
     image = catalog.images[experiment.image]
     # an experiment without a model computes nothing on a device, so its CPU image serves on any machine
     device = hardware.gpu.device if experiment.weights is not None else "cpu"
-    variants = [variant for variant in image.variants if variant.device == device]
+    variants = newest_first(variant for variant in image.variants if variant.device == device)
     if not variants:
         return Skipped(experiment, f"image {image.name} has no variant for {device}")
-    reasons = []
+    insisted = forced.get(image.name) or (forced.get(ANY_IMAGE) if device == hardware.gpu.device else None)
+    if insisted is not None:
+        names = [variant.name for variant in variants]
+        variants = [variant for variant in variants if variant.name == insisted]
+        if not variants:
+            only = f"no variant {insisted} for this hardware, only {', '.join(names)}"
+            return Skipped(experiment, f"image {image.name} has {only}")
+    reasons: list[str] = []
     for variant in variants:
-        reason = _driver_reason(variant, hardware) or why_not(image, variant)
+        unsuited = unsuited_hardware(variant, hardware)
+        reason = (None if insisted else unsuited) or why_not(image, variant)
         if reason is None:
-            return Selected(experiment, image, variant, model if experiment.weights is not None else None)
+            why = "; ".join(reasons) or _why(variant, hardware, insisted is not None, unsuited)
+            return Selected(experiment, image, variant, model if experiment.weights is not None else None, why)
         reasons.append(f"variant {variant.name}: {reason}")
     return Skipped(experiment, f"image {image.name}, {'; '.join(reasons)}")
 
 
-def _driver_reason(variant: Variant, hardware: Hardware) -> str | None:
+def _unfit(experiment: Experiment, model: Model, hardware: Hardware) -> str | None:
+    """Why the experiment can't run with this model on this hardware in any image."""
+    needs = experiment.needs
+    if needs.device not in (None, hardware.gpu.device):
+        least = f" of compute capability {needs.compute_capability} or newer" if needs.compute_capability else ""
+        return f"needs a {needs.device.upper()} device{least}, this is {hardware.description}"
+    if needs.compute_capability and (hardware.compute_capability or 0) < needs.compute_capability:
+        return f"needs compute capability {needs.compute_capability}, this is {hardware.description}"
+    if experiment.weights is not None and experiment.weights not in model.weights:
+        return f"model {model.name} has no {experiment.weights} weights in models.yaml"
+    return None
+
+
+def newest_first(variants: Iterable[Variant]) -> list[Variant]:
+    """By their CUDA version; those without one stay in the order of their file."""
+    return sorted(variants, key=lambda variant: [-int(part) for part in (variant.cuda or "0").split(".")])
+
+
+def unsuited_hardware(variant: Variant, hardware: Hardware) -> str | None:
+    """Why the driver or the GPU can't run the variant's packages; None where they can, or nothing is known of them."""
     if variant.min_driver and hardware.driver is not None and hardware.driver < variant.min_driver:
         return f"needs NVIDIA driver {variant.min_driver} or newer, this is {hardware.driver}"
+    capability = hardware.compute_capability
+    if variant.architectures and capability is not None and not variant.runs_on(capability):
+        built = ", ".join(str(architecture) for architecture in variant.architectures)
+        return f"is built for compute capability {built}, this is {capability}"
     return None
+
+
+def _why(variant: Variant, hardware: Hardware, insisted: bool, unsuited: str | None) -> str:
+    """Why the first choice was taken."""
+    if insisted:
+        return f"asked for, although it {unsuited}" if unsuited else "asked for"
+    if variant.device == "cpu":
+        return "for any machine"
+    driver = f"driver {hardware.driver} and " if hardware.driver is not None else ""
+    return f"the newest that {driver}compute capability {hardware.compute_capability} can run"
 
 
 def make_job(

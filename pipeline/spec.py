@@ -1,5 +1,6 @@
 """The vocabulary that every room shares: what an experiment, an image, a model, a GPU, a workload and a job are."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -26,6 +27,7 @@ class Experiment:
     options: what the adapter is given, in its engine's own terms; cpu_options replace some of them on a CPU.
     batch_size: documents a step in `offline` where the engine wants to be told; None where it batches by itself.
     ranked: False for reference lines, which stand beside the table and never compete.
+    by_name_only: True for one that --all leaves out, since what it needs first takes hours or suits few models.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Experiment:
     cpu_batch_size: int | None = None
     needs: Needs = Needs()
     ranked: bool = True
+    by_name_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,9 @@ class Variant:
     base: the container image that this variant's is built over; None for a variant that runs in no container.
     build_base: the one that its packages are installed in, where that needs more (a compiler); None takes base.
     system_packages: what both need of their distribution's packages.
+    cuda: the CUDA version of its packages, e.g. "13.0". architectures: the compute capabilities that its kernels are
+    built for; code of one runs on later minor versions of the same major. Both empty on a CPU.
+    size_gb: of the image, in units of 10^9 bytes; None where it was never built.
     """
 
     name: str
@@ -69,21 +75,35 @@ class Variant:
     base: str | None = None
     build_base: str | None = None
     system_packages: tuple[str, ...] = ()
+    cuda: str | None = None
+    architectures: tuple[float, ...] = ()
+    size_gb: float | None = None
+
+    def runs_on(self, compute_capability: float) -> bool:
+        """Whether its kernels are built for a GPU of that compute capability (infinity: one that can do everything)."""
+        if math.isinf(compute_capability):
+            return True
+        major = int(compute_capability)
+        return any(int(built) == major and built <= compute_capability for built in self.architectures)
 
 
 @dataclass(frozen=True)
 class Image:
     """The environment that a backend runs in: images/<name>/image.yaml.
 
-    provides: the backend whose engine it holds. environment: variables of its processes; {compile_cache} in a value
-    stands for a folder that outlives a job.
+    provides: the backend whose engine it holds, None for an image that only makes weights. engine: the package that
+    is its engine, of that name or with the variant's device after it; the locks have its versions. environment:
+    variables of its processes; {compile_cache} in a value stands for a folder that outlives a job. build_environment:
+    variables for building its build_packages, which the user's own replace.
     """
 
     name: str
     description: str
-    provides: str
     variants: tuple[Variant, ...]
+    provides: str | None = None
+    engine: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    build_environment: Mapping[str, str] = field(default_factory=dict)
 
     def variables(self, variant: Variant) -> dict[str, str]:
         """The environment variables of a process in that variant, its own before the image's."""
@@ -271,8 +291,9 @@ class Job:
 class PlanRow:
     """One experiment of a plan.
 
-    to_prepare: what has to be made or fetched first. earlier: the status that an earlier command left for this very
-    job; None where there is none or, before the weights are prepared, none can be told.
+    variant_reason: why in this variant. to_prepare: what has to be made or fetched first. earlier: the status that an
+    earlier command left for this very job; None where there is none or, before the weights are prepared, none can be
+    told.
     """
 
     experiment: str
@@ -280,6 +301,7 @@ class PlanRow:
     reason: str | None = None
     image: str | None = None
     variant: str | None = None
+    variant_reason: str | None = None
     dtype: str | None = None
     batch_size: int | None = None
     to_prepare: tuple[str, ...] = ()

@@ -75,6 +75,36 @@ def test_every_cuda_variant_names_its_driver_and_no_other_does() -> None:
     ] == []
 
 
+def test_every_cuda_variant_names_its_cuda_and_the_architectures_built_and_no_other_does() -> None:
+    for lock in LOCKS:
+        cuda = lock.variant.device == "cuda"
+        assert (bool(lock.variant.cuda), bool(lock.variant.architectures)) == (cuda, cuda), lock.image.name
+
+
+def test_a_variants_cuda_is_its_locks() -> None:
+    for lock in LOCKS:
+        if lock.variant.cuda is not None:
+            runtime = {name: pin for name, pin in lock.pins.items() if name.startswith("nvidia-cuda-runtime")}
+            assert [pin.startswith(f"{lock.variant.cuda}.") for pin in runtime.values()] == [True], lock.image.name
+
+
+def test_every_images_engine_stands_in_its_locks() -> None:
+    for lock in LOCKS:
+        names = {lock.image.engine, f"{lock.image.engine}-{lock.variant.device}"}
+        assert lock.image.engine is None or names & lock.pins.keys(), f"{lock.image.name} ({lock.variant.name})"
+
+
+def test_cuda_12_stays_with_an_image_as_long_as_cuda_13_needs_a_newer_driver() -> None:
+    for image in CATALOG.images.values():
+        lowest = [variant.min_driver for variant in image.variants if variant.min_driver]
+        assert lowest == [] or min(lowest) <= 525, image.name
+
+
+def test_what_a_build_is_told_is_no_variable_of_a_process() -> None:
+    for image in CATALOG.images.values():
+        assert image.environment.keys().isdisjoint(image.build_environment)
+
+
 @every_lock
 def test_a_lock_is_up_to_date_with_what_it_is_compiled_from(lock: Lock) -> None:
     assert lock.text.startswith(header(lock.variant, IMAGES / lock.image.name)), "run `make lock`"

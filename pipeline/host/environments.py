@@ -7,21 +7,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from images.install import WHEELHOUSE, InstallError, install, install_steps
+from images.install import WHEELHOUSE, InstallError, build_key, install, install_steps
 from pipeline.errors import BenchmarkError
-from pipeline.files import sha256_file, write_atomically
+from pipeline.files import write_atomically
+from pipeline.host.building import build_variables
 from pipeline.locks import exclusive
 from pipeline.plan import REPOSITORY, lock_path
 from pipeline.spec import Image, Variant
 
 READY_FILE = "ready"
-LOCK_DIGITS = 12
 
 
 def environment_folder(cache: Path, image: Image, variant: Variant) -> Path:
-    """Where the environment of an image's variant lies; another lock means another folder."""
-    digest = sha256_file(lock_path(image, variant))[:LOCK_DIGITS]
-    return cache / "envs" / f"{image.name}-{variant.name}-{digest}"
+    """Where the environment of an image's variant lies; another lock, or another build, means another folder."""
+    lock = lock_path(image, variant).read_text(encoding="utf-8")
+    return cache / "envs" / f"{image.name}-{variant.name}-{build_key(lock, build_variables(image, variant))}"
 
 
 def compile_cache_folder(cache: Path, image: Image, variant: Variant) -> Path:
@@ -50,23 +50,25 @@ def ensure_environment(cache: Path, image: Image, variant: Variant, log: Path) -
         return folder
     with exclusive(cache / "envs" / f".{folder.name}.lock"):
         if not ready.exists():
-            _make(folder, image, variant, log)
+            _make(cache, folder, image, variant, log)
             write_atomically(ready, lock_path(image, variant).name + "\n")
     return folder
 
 
-def _make(folder: Path, image: Image, variant: Variant, log: Path) -> None:
+def _make(cache: Path, folder: Path, image: Image, variant: Variant, log: Path) -> None:
     python = find_python(variant.python)
     if python is None:
         raise BenchmarkError(f"image {image.name}: needs Python {variant.python}, which this machine lacks")
     if folder.exists():
         shutil.rmtree(folder)  # left half made by a process that died
     log.parent.mkdir(parents=True, exist_ok=True)
-    # Building a package from source needs its image's own switches and the tools installed beside it, such as ninja.
+    variables = build_variables(image, variant)
+    # Building a package from source needs the tools installed beside it, such as ninja.
     path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    environment = os.environ | image.variables(variant) | {"PATH": path}
+    environment = os.environ | variables | {"PATH": path}
     lock = lock_path(image, variant).read_text(encoding="utf-8")
     steps = install_steps(lock, variant.index, variant.build_packages, WHEELHOUSE)
+    builds = cache / "builds" / build_key(lock, variables)
     with log.open("wb") as output:
 
         def call(arguments: Sequence[str]) -> bool:
@@ -75,7 +77,7 @@ def _make(folder: Path, image: Image, variant: Variant, log: Path) -> None:
             return subprocess.run(arguments, stdout=output, stderr=output, env=environment, check=False).returncode == 0
 
         try:
-            install(python, folder, steps, call)
+            install(python, folder, steps, call, builds)
         except InstallError as error:
             raise BenchmarkError(f"image {image.name}: {error}; see {log}") from error
 

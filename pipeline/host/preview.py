@@ -23,7 +23,14 @@ def _row(item: Selected | Skipped, session: Session, request: Request | None) ->
     to_prepare = [] if session.launcher.ready(item.image, item.variant) else [f"image {item.image.name}"]
     if form and weights is None:
         to_prepare.append(f"{form} weights")
-    row = PlanRow(item.experiment.name, "run", None, item.image.name, item.variant.name, to_prepare=tuple(to_prepare))
+    row = PlanRow(
+        item.experiment.name,
+        "run",
+        image=item.image.name,
+        variant=item.variant.name,
+        variant_reason=item.why,
+        to_prepare=tuple(to_prepare),
+    )
     if request is None or (form and weights is None):
         return row
     job = make_job(item, request, session.hardware, weights, HostFacts())

@@ -45,7 +45,9 @@ def open_session(arguments: Arguments, catalog: Catalog) -> Session:
     """Resolve names against the catalogue and the machine; fetches and starts nothing."""
     chosen = resolve_choices(arguments, catalog, hypothetical=arguments.action in ("plan", "prepare"))
     launcher, remark = open_launcher(arguments, catalog, chosen.hardware)
-    planned = select(arguments.experiments, catalog, chosen.model, chosen.hardware, launcher.why_not)
+    planned = select(
+        arguments.experiments, catalog, chosen.model, chosen.hardware, launcher.why_not, arguments.variants
+    )
     return Session(arguments, catalog, chosen, launcher, remark, tuple(planned))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.catalog import Catalog
-from pipeline.spec import PlanRow
+from pipeline.spec import Experiment, PlanRow, Variant
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
@@ -21,7 +21,12 @@ def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 def catalog_listing(catalog: Catalog, datasets: Mapping[str, str]) -> str:
     """Experiments, models, prompts, datasets and GPUs with a line each. datasets: name -> description."""
     sections = {
-        "experiments": [[item.name, item.image, item.description] for item in catalog.experiments.values()],
+        "experiments": [[item.name, item.image, _describe_experiment(item)] for item in catalog.experiments.values()],
+        "images": [
+            [image.name, variant.name, _describe_variant(variant), image.description]
+            for image in catalog.images.values()
+            for variant in image.variants
+        ],
         "models": [
             [item.name, ", ".join(item.weights), f"{item.description} ({item.licence}); prompt {item.prompt}"]
             for item in catalog.models.values()
@@ -49,4 +54,19 @@ def plan_listing(hardware: str, work: str, rows: Sequence[PlanRow]) -> str:
         cells.append(
             [row.experiment, row.action, image, row.dtype or "-", batch, row.reason or ", ".join(row.to_prepare)]
         )
-    return f"{hardware}\n{work}\n\n{aligned(cells)}"
+    chosen = {(row.image, row.variant): row.variant_reason for row in rows if row.image and row.variant_reason}
+    reasons = [[f"{image} ({variant}):", reason or ""] for (image, variant), reason in chosen.items()]
+    return f"{hardware}\n{work}\n\n{aligned(cells)}" + (f"\n\nvariants\n{aligned(reasons)}" if reasons else "")
+
+
+def _describe_experiment(experiment: Experiment) -> str:
+    return f"{experiment.description}{' (by name only)' if experiment.by_name_only else ''}"
+
+
+def _describe_variant(variant: Variant) -> str:
+    """What it needs: "CUDA 13.0, driver 580, compute capability 7.5 to 12.0; Python 3.12; 9.1 GB"."""
+    parts = [f"Python {variant.python}", *([f"{variant.size_gb:g} GB"] if variant.size_gb is not None else [])]
+    if variant.cuda is not None:
+        built = f"{min(variant.architectures)} to {max(variant.architectures)}"
+        parts.insert(0, f"CUDA {variant.cuda}, driver {variant.min_driver} or newer, compute capability {built}")
+    return "; ".join(parts)

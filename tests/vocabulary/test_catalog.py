@@ -60,3 +60,23 @@ def test_an_image_reads_its_own_declaration_alone(tmp_path: Path) -> None:
 def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no .*absent/image\.yaml"):
         load_catalog(only="absent")
+
+
+def test_a_format_that_any_model_can_have_stands_in_every_model_with_its_source() -> None:
+    catalog = load_catalog()
+    assert set(catalog.formats) == {"awq-autoawq"}
+    assert all(model.weights["awq-autoawq"] == catalog.formats["awq-autoawq"] for model in catalog.models.values())
+
+
+def test_a_models_own_entry_comes_before_the_format_for_all(tmp_path: Path) -> None:
+    own = "awq-autoawq: {source: hub, repo: someone/else, image: transformers}"
+    old = "      awq: {source: convert, convert_from: hf, using: rtn_awq, kind: rtn, image: transformers}"
+    catalog = load_catalog(edited(tmp_path, "models.yaml", old, f"{old}\n      {own}"))
+    assert catalog.models["gemma-3-270m"].weights["awq-autoawq"].repo == "someone/else"
+
+
+def test_a_model_without_what_a_format_is_made_from_goes_without_it(tmp_path: Path) -> None:
+    catalog = load_catalog(
+        edited(tmp_path, "models.yaml", "convert_from: hf, using: autoawq", "convert_from: none, using: autoawq")
+    )
+    assert "awq-autoawq" not in catalog.models["llama-2-7b-chat"].weights

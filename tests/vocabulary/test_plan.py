@@ -1,12 +1,13 @@
 """What runs where, why not, and what makes two jobs the same job."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from pipeline.catalog import load_catalog
 from pipeline.hardware import Hardware
-from pipeline.plan import Request, Selected, Skipped, formats_needed, make_job, select
+from pipeline.plan import ANY_IMAGE, Request, Selected, Skipped, formats_needed, make_job, select
 from pipeline.spec import HostFacts, Image, Job, JobGpu, JobWeights, Variant
 from tests.builders import make_workload
 
@@ -15,6 +16,7 @@ MODEL = CATALOG.models["gemma-3-270m"]
 CPU = Hardware(JobGpu("cpu", "Some CPU", "cpu"), "float32")
 T4 = Hardware(JobGpu("t4", "Tesla T4", "cuda"), "float16", 7.5, 580)
 A100 = Hardware(JobGpu("a100", "NVIDIA A100-SXM4-40GB", "cuda"), "bfloat16", 8.0, 580)
+V100 = Hardware(JobGpu("v100", "Tesla V100-SXM2-16GB", "cuda"), "float16", 7.0, 580)
 REQUEST = Request("run", "offline", None, make_workload(), MODEL, "process")
 WEIGHTS = JobWeights("hf", "models/gemma-3-270m/hf", "real", "1.0.0", "0" * 64)
 
@@ -48,7 +50,73 @@ def test_flash_attention_is_skipped_on_a_gpu_that_is_too_old() -> None:
 
 
 def test_an_old_driver_is_the_reason() -> None:
-    assert "needs NVIDIA driver 580 or newer, this is 535" in reason("none", replace(A100, driver=535))
+    text = reason("none", replace(A100, driver=470))
+    assert "variant cu130: needs NVIDIA driver 580 or newer, this is 470" in text
+    assert "variant cu128: needs NVIDIA driver 525 or newer, this is 470" in text
+
+
+def chosen(name: str, hardware: Hardware, forced: Mapping[str, str] | None = None) -> Selected:
+    [item] = select([name], CATALOG, MODEL, hardware, can_run, forced)
+    assert isinstance(item, Selected)
+    return item
+
+
+def test_the_newest_variant_is_taken_that_driver_and_gpu_can_run() -> None:
+    item = chosen("vllm", A100)
+    assert (item.variant.name, item.why) == ("cu130", "the newest that driver 580 and compute capability 8.0 can run")
+
+
+def test_an_older_driver_gets_the_older_variant_and_is_told_why() -> None:
+    item = chosen("vllm", replace(A100, driver=550))
+    assert item.variant.name == "cu128"
+    assert item.why == "variant cu130: needs NVIDIA driver 580 or newer, this is 550"
+
+
+def test_a_gpu_that_the_newest_is_not_built_for_gets_the_older_variant() -> None:
+    item = chosen("none", V100)
+    assert item.variant.name == "cu128"
+    assert item.why.endswith("this is 7.0")
+
+
+def test_a_gpu_of_a_later_minor_version_runs_what_was_built_for_an_earlier_one() -> None:
+    assert chosen("flash-attn", replace(A100, compute_capability=8.9)).variant.name == "cu130"
+
+
+def test_code_for_one_generation_does_not_run_on_another() -> None:
+    blackwell = replace(A100, compute_capability=12.0)
+    assert "is built for compute capability 8.0, 9.0, this is 12.0" in reason("flash-attn", blackwell)
+
+
+def test_a_variant_that_a_launcher_can_not_run_gives_way_to_an_older_one() -> None:
+    def only_128(_image: Image, variant: Variant) -> str | None:
+        return None if variant.name == "cu128" else "no disk left"
+
+    [item] = select(["none"], CATALOG, MODEL, A100, only_128)
+    assert isinstance(item, Selected)
+    assert (item.variant.name, item.why) == ("cu128", "variant cu130: no disk left")
+
+
+def test_the_user_can_insist_on_an_images_variant() -> None:
+    item = chosen("vllm", A100, {"vllm": "cu128"})
+    assert (item.variant.name, item.why) == ("cu128", "asked for")
+    assert chosen("none", A100, {"vllm": "cu128"}).variant.name == "cu130"
+
+
+def test_insisting_counts_for_every_image_that_uses_the_gpu() -> None:
+    assert chosen("none", A100, {ANY_IMAGE: "cu128"}).variant.name == "cu128"
+    assert chosen("lead-3", A100, {ANY_IMAGE: "cu128"}).variant.name == "cpu"
+
+
+def test_insisting_overrules_the_driver_and_says_so() -> None:
+    item = chosen("none", replace(A100, driver=550), {ANY_IMAGE: "cu130"})
+    assert item.variant.name == "cu130"
+    assert item.why == "asked for, although it needs NVIDIA driver 580 or newer, this is 550"
+
+
+def test_insisting_on_a_variant_that_an_image_lacks_skips_it_with_those_it_has() -> None:
+    [item] = select(["none"], CATALOG, MODEL, CPU, can_run, {ANY_IMAGE: "cu130"})
+    assert isinstance(item, Skipped)
+    assert item.reason == "image transformers has no variant cu130 for this hardware, only cpu"
 
 
 def test_an_image_without_a_variant_for_the_device_is_skipped_and_never_run_on_another() -> None:

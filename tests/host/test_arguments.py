@@ -1,0 +1,46 @@
+"""The orchestrator's own options."""
+
+import pytest
+
+from pipeline.catalog import load_catalog
+from pipeline.errors import UsageError
+from pipeline.host.arguments import parse, parse_variants
+from pipeline.host.launchers.choose import LAUNCHERS
+from pipeline.plan import ANY_IMAGE
+
+CATALOG = load_catalog()
+
+
+def test_a_variant_counts_for_all_images_or_for_the_one_that_is_named() -> None:
+    assert parse_variants(["cu128", "vllm=cu130"], CATALOG) == {ANY_IMAGE: "cu128", "vllm": "cu130"}
+
+
+def test_an_unknown_image_of_a_variant_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown image 'vlm'; did you mean vllm\?"):
+        parse_variants(["vlm=cu130"], CATALOG)
+
+
+def test_a_variant_that_an_image_lacks_is_refused_with_those_it_has() -> None:
+    with pytest.raises(UsageError, match=r"unknown variant 'cu130'; .*cpu"):
+        parse_variants(["llama-cpp=cu130"], CATALOG)
+
+
+def test_a_mirror_is_only_for_what_is_pulled() -> None:
+    with pytest.raises(UsageError, match=r"--registry.*add --pull"):
+        parse(["--all", "--gpu", "cpu", "--registry", "mirror.example/x"], CATALOG, LAUNCHERS)
+
+
+def test_processes_pull_nothing() -> None:
+    with pytest.raises(UsageError, match=r"--pull.*--launcher process"):
+        parse(["--all", "--gpu", "cpu", "--pull", "--launcher", "process"], CATALOG, LAUNCHERS)
+
+
+def test_all_leaves_out_what_is_for_asking_by_name() -> None:
+    by_name_only = {name for name, item in CATALOG.experiments.items() if item.by_name_only}
+    taken = parse(["--all", "--gpu", "cpu"], CATALOG, LAUNCHERS).experiments
+    assert by_name_only
+    assert set(taken) == set(CATALOG.experiments) - by_name_only
+
+
+def test_an_experiment_by_name_only_can_be_asked_for() -> None:
+    assert parse(["--experiment", "vllm-autoawq", "--gpu", "cpu"], CATALOG, LAUNCHERS).experiments == ("vllm-autoawq",)

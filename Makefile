@@ -18,6 +18,9 @@ check: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint images/Dockerfile
+	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 # The host's own environment; each experiment's is made by the orchestrator from images/.
 $(VENV)/host: requirements.lock
@@ -29,13 +32,16 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/host
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement $<
 	touch $@
 
-# Compile every lock again, the host's and the images', from the short lists of what is wanted.
+# Compile every lock again, the host's and the images', from the short lists of what is wanted; then write what is made
+# of them: which images contradict each other (docs/why-images.md), and compose.yaml.
 lock: $(VENV)/dev
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra dev --output-file requirements-dev.lock pyproject.toml
-	$(BIN)/python -m images.lock
+	$(BIN)/python -m images.lock $(ARGS)
+	$(BIN)/python -m images.conflicts $(ARGS)
+	$(BIN)/python -m images.compose
 
 clean:
 	rm -rf $(VENV) cache results data/prepared

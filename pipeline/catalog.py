@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ import yaml
 
 from pipeline import codec
 from pipeline.errors import UsageError
-from pipeline.spec import Defaults, Experiment, Gpu, Image, Model, Prompt, Variant
+from pipeline.spec import Defaults, Experiment, Gpu, Image, Model, Prompt, Variant, WeightsSource
 
 CONFIG = Path(__file__).parent / "config"
 IMAGES = Path(__file__).parent.parent / "images"
@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that can be asked for by name, in the order of the files."""
+    """Everything that can be asked for by name, in the order of the files.
+
+    formats: of weights that can be made of every model; each model's weights hold them too, unless it has its own.
+    """
 
     experiments: Mapping[str, Experiment]
     models: Mapping[str, Model]
@@ -28,6 +31,7 @@ class Catalog:
     prompts: Mapping[str, Prompt]
     defaults: Mapping[str, Defaults]
     images: Mapping[str, Image]
+    formats: Mapping[str, WeightsSource] = field(default_factory=dict)
 
 
 def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None = None) -> Catalog:
@@ -38,9 +42,13 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
     """
     experiments = config / "experiments.yaml"
     prompts = _read_yaml(experiments).get("prompts", {})
+    formats = _read_formats(config / "models.yaml")
+    models = read_entries(Model, config / "models.yaml", "models")
     catalog = Catalog(
         experiments=read_entries(Experiment, experiments, "experiments"),
-        models=read_entries(Model, config / "models.yaml", "models"),
+        models={
+            name: replace(model, weights={**model.weights, **_absent(formats, model)}) for name, model in models.items()
+        },
         gpus=read_entries(Gpu, config / "gpus.yaml", "gpus"),
         prompts={
             name: Prompt(name, codec.decode(str, template, f"{experiments}: prompts.{name}"))
@@ -48,6 +56,7 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
         },
         defaults=read_entries(Defaults, experiments, "defaults"),
         images={path.parent.name: _read_image(path) for path in sorted(images.glob(f"{only or '*'}/image.yaml"))},
+        formats=formats,
     )
     if only is None:
         _check_images(catalog, config)
@@ -94,6 +103,20 @@ def _named(kind: type[T], name: str, entry: Any, where: str) -> T:
     if not isinstance(entry, dict):
         raise UsageError(f"{where}: expected fields, found {entry!r}")
     return codec.decode(kind, {"name": name, **entry}, where)
+
+
+def _read_formats(path: Path) -> dict[str, WeightsSource]:
+    formats = _read_yaml(path).get("formats", {})
+    return codec.decode(dict[str, WeightsSource], formats, f"{path}: formats")
+
+
+def _absent(formats: Mapping[str, WeightsSource], model: Model) -> dict[str, WeightsSource]:
+    """Those that the model has no entry of its own for and has what they are made from."""
+    return {
+        name: source
+        for name, source in formats.items()
+        if name not in model.weights and source.convert_from in model.weights
+    }
 
 
 def _read_image(path: Path) -> Image:

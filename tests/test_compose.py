@@ -1,14 +1,16 @@
-"""compose.yaml says again what the catalogue and the Docker launcher say; here they are held together."""
+"""compose.yaml: made from the catalogue and the Docker launcher's settings, and what a person needs of it."""
 
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from images.compose import main, render
 from pipeline.host.docker.container import Bind, ContainerSpec
 from pipeline.host.docker.engine import settings
 from pipeline.host.docker.images import alias, build_arguments
@@ -27,7 +29,10 @@ VARIANTS = {
 FOLDERS = ("data", "cache", "results")
 
 every_variant = pytest.mark.parametrize("name", VARIANTS)
-every_service = pytest.mark.parametrize("name", [*VARIANTS, "prepare"])
+PREPARE = "prepare"
+PREPARING = [PREPARE, *(name for name, (image, _) in VARIANTS.items() if image.provides is None)]
+
+every_service = pytest.mark.parametrize("name", [*VARIANTS, PREPARE])
 
 
 def launched(*, network: bool) -> dict[str, Any]:
@@ -46,14 +51,21 @@ def declared(name: str) -> tuple[Image, Variant, dict[str, Any]]:
     return *VARIANTS[name], SERVICES[name]
 
 
+def test_the_file_is_what_the_script_makes() -> None:
+    assert PATH.read_text(encoding="utf-8") == render(CATALOG.images), "run `make lock`"
+    assert main(["--check"]) == 0
+
+
 def test_there_is_a_service_for_each_variant_that_has_a_base_and_one_that_prepares() -> None:
-    assert set(SERVICES) == {*VARIANTS, "prepare"}
+    assert set(SERVICES) == {*VARIANTS, PREPARE}
 
 
 @every_variant
-def test_a_service_builds_with_the_catalogues_arguments(name: str) -> None:
+def test_a_service_builds_with_the_catalogues_arguments(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     image, variant, service = declared(name)
-    arguments = {key: default(value) for key, value in service["build"]["args"].items()}
+    monkeypatch.delenv("FLASH_ATTN_CUDA_ARCHS", raising=False)
+    given = {key: default(value) for key, value in service["build"]["args"].items()}
+    arguments = {key: value for key, value in given.items() if value}  # one without a value is none
     assert arguments == build_arguments(image, variant)
 
 
@@ -86,7 +98,7 @@ def test_a_reserved_gpu_is_one_that_the_launcher_would_ask_for() -> None:
 
 @every_service
 def test_a_service_is_as_hardened_as_the_launchers_containers(name: str) -> None:
-    service, expected = SERVICES[name], launched(network=name == "prepare")
+    service, expected = SERVICES[name], launched(network=name in PREPARING)
     same = ("network_mode", "read_only", "cap_drop", "security_opt", "pids_limit", "shm_size", "init")
     assert {key: service[key] for key in same} == {key: expected[key] for key in same}
     assert service["tmpfs"] == [f"{path}:{options}" for path, options in expected["tmpfs"].items()]
@@ -104,9 +116,9 @@ def test_a_service_mounts_the_folders_as_the_launcher_does(name: str) -> None:
     }
     expected = {
         mount["Target"]: (mount["Type"], f"./{mount['Source']}", mount["ReadOnly"])
-        for mount in launched(network=name == "prepare")["mounts"]
+        for mount in launched(network=name in PREPARING)["mounts"]
     }
-    if name == "prepare":
+    if name in PREPARING:
         expected.pop("/results")  # which it has no use for
     assert mounted == expected
 
@@ -136,3 +148,20 @@ def test_compose_takes_the_base_and_the_user_that_are_named() -> None:
     assert services["vllm-cpu"]["build"]["args"]["BASE"] == "mirror/python:3.11"
     assert services["vllm-cpu"]["user"] == "5:6"
     assert services["vllm-cu130"]["build"]["args"]["BASE"] != "mirror/python:3.11"
+
+
+def test_an_image_without_a_backend_prepares_instead_of_running() -> None:
+    maker = replace(CATALOG.images["transformers"], name="maker", provides=None)
+    services = yaml.safe_load(render({**CATALOG.images, "maker": maker}))["services"]
+    prepare, made, usual = services[PREPARE], services["maker-cpu"], services["transformers-cpu"]
+    assert {key: made[key] for key in prepare if key != "image"} == {
+        key: prepare[key] for key in prepare if key != "image"
+    }
+    assert (made["build"]["args"]["IMAGE"], made["command"]) == ("maker", ["--prepare"])
+    assert "command" not in usual
+
+
+def test_a_build_from_source_can_be_narrowed_from_the_environment() -> None:
+    args = config(FLASH_ATTN_CUDA_ARCHS="90", MAX_JOBS="4")["services"]["flash-attn-cu130"]["build"]["args"]
+    assert "FLASH_ATTN_CUDA_ARCHS=90" in args["BUILD_ENVIRONMENT"].split()
+    assert args["MAX_JOBS"] == "4"

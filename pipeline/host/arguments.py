@@ -2,11 +2,11 @@
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.catalog import Catalog
+from pipeline.catalog import Catalog, find
 from pipeline.errors import UsageError
 from pipeline.host.execute import Rerun
 from pipeline.options import (
@@ -17,6 +17,7 @@ from pipeline.options import (
     check_options,
     positive,
 )
+from pipeline.plan import ANY_IMAGE
 
 SECONDS_PER_MINUTE = 60
 
@@ -28,7 +29,7 @@ examples:
   python orchestrator.py --gpu auto --prepare --all           fetch and make everything before any GPU time
   python orchestrator.py --gpu cpu --all --dataset mine.jsonl --docs 20
 
-launchers: docker runs each experiment in its image (found, pulled with --registry, or built), process in a virtual
+launchers: docker runs each experiment in its image (found, pulled with --pull, or built), process in a virtual
 environment of its own; auto takes docker where an engine answers that can reach the GPU. Builds and --prepare in
 containers read SSL_CERT_FILE (a CA bundle), PIP_CONFIG_FILE, the proxy variables, and BENCHMARK_BASE_<VARIANT> (another
 base image); docs/images.md.
@@ -46,7 +47,9 @@ class Arguments(Options):
     experiments: tuple[str, ...]
     articles: Path | None
     launcher: str
+    pull: bool
     registry: str | None
+    variants: Mapping[str, str]
     label: str | None
     data: Path
     cache: Path
@@ -62,20 +65,40 @@ class Arguments(Options):
 def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Arguments:
     """Parse and check. argparse ends the program with status 2 for what it finds; other faults raise UsageError."""
     given = build_parser(catalog, launchers).parse_args(argv)
-    names = tuple(dict.fromkeys(given.experiment)) if given.experiment else tuple(catalog.experiments)
+    names = tuple(dict.fromkeys(given.experiment)) if given.experiment else _of_all(catalog)
     if given.action == "run" and not given.all and not given.experiment:
         raise UsageError(
             "nothing to run: name experiments with --experiment, or take --all; --list shows what there is"
         )
+    if given.registry and not given.pull:
+        raise UsageError("--registry names a mirror for --pull to take the images from; add --pull")
+    if given.pull and given.launcher == "process":
+        raise UsageError("--pull fetches container images, and --launcher process runs none; leave one of them out")
     check_options(given)
     fields = {name: value for name, value in vars(given).items() if name in Arguments.__dataclass_fields__}
     folders = {name: getattr(given, name).resolve() for name in ("data", "cache", "results")}
     own = {
+        "variants": parse_variants(given.variant, catalog),
         "command": shlex.join(["python", "orchestrator.py", *argv]),
         "experiments": names,
         "timeout_s": given.job_timeout * SECONDS_PER_MINUTE if given.job_timeout else None,
     }
     return Arguments(**(fields | folders | own))
+
+
+def parse_variants(given: Sequence[str], catalog: Catalog) -> dict[str, str]:
+    """--variant's values (NAME, or IMAGE=NAME) by image; a UsageError for an image or a variant that isn't there."""
+    chosen: dict[str, str] = {}
+    for value in given:
+        image_name, _, name = value.rpartition("=")
+        images = [find(catalog.images, image_name, "image")] if image_name else catalog.images.values()
+        variants = {variant.name: variant for image in images for variant in image.variants}
+        chosen[image_name or ANY_IMAGE] = find(variants, name, "variant").name
+    return chosen
+
+
+def _of_all(catalog: Catalog) -> tuple[str, ...]:
+    return tuple(name for name, experiment in catalog.experiments.items() if not experiment.by_name_only)
 
 
 def build_parser(catalog: Catalog, launchers: Sequence[str]) -> argparse.ArgumentParser:
@@ -115,7 +138,9 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
 
 def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: Sequence[str]) -> None:
     group = parser.add_argument_group("experiments and hardware")
-    group.add_argument("--all", action="store_true", help="every experiment that this hardware can run")
+    group.add_argument(
+        "--all", action="store_true", help="every experiment that this hardware can run, but for those by name only"
+    )
     group.add_argument(
         "--experiment",
         action="append",
@@ -127,7 +152,20 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
         "--launcher", default="auto", choices=["auto", *launchers], help="what starts each job (default: %(default)s)"
     )
     group.add_argument(
-        "--registry", metavar="HOST/NAME", help="with docker, where images are pulled from before any is built"
+        "--variant",
+        action="append",
+        default=[],
+        metavar="[IMAGE=]NAME",
+        help="insist on an image's variant, such as cu128, or on every image's; repeatable (default: the newest that "
+        "driver and GPU can run)",
+    )
+    group.add_argument(
+        "--pull",
+        action="store_true",
+        help="with docker, pull the published images by their digests in images/digests.json; others are built",
+    )
+    group.add_argument(
+        "--registry", metavar="HOST/NAME", help="with --pull, a mirror to take instead of the registry in that file"
     )
 
 

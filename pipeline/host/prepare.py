@@ -74,7 +74,7 @@ class Preparation:
         log = self.logs / f"image-{image.name}-{variant.name}.txt"
         try:
             if not self.launcher.ready(image, variant):
-                self.watcher.preparing(f"image {image.name} ({variant.name})")
+                self.watcher.preparing(f"image {image.name} ({variant.name}), {self.launcher.how(image, variant)}")
                 self.launcher.ensure(image, variant, log)
         except BenchmarkError as error:
             prepared.images[image.name] = Broken(str(error), log)
@@ -91,6 +91,10 @@ class Preparation:
         if isinstance(base, Broken):
             return Broken(f"{model.name} {form}: made from {source.convert_from}, which failed", base.log)
         runnable = [item for item in image.variants if self.launcher.why_not(image, item) is None]
+        if image.provides is None:
+            # calibrating takes a GPU's speed, where the experiments have one
+            devices = {item.device for item in variants.values()}
+            runnable.sort(key=lambda item: item.device not in devices)
         variant = variants.get(image_name) or next(iter(runnable), None)
         if variant is None:
             return Broken(f"{model.name} {form}: image {image_name} prepares it and can't run on this machine", log)

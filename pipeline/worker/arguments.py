@@ -120,7 +120,9 @@ def _add_actions(parser: argparse.ArgumentParser, catalog: Catalog, surroundings
     what.add_argument(
         "--job", type=Path, metavar="FILE", help="run the job of this file, as the orchestrator does; see --results"
     )
-    group.add_argument("--weights", metavar="FORMAT", help="with --prepare this format alone: hf, awq or gguf")
+    group.add_argument(
+        "--weights", metavar="FORMAT", help="with --prepare this format alone, such as hf, awq or awq-autoawq"
+    )
 
 
 def _description(surroundings: Surroundings | None) -> str:
@@ -145,7 +147,7 @@ def _examples(catalog: Catalog, surroundings: Surroundings) -> str:
 def _prepare_example(catalog: Catalog, surroundings: Surroundings) -> str:
     """How the default model gets into the cache: by this image, or by the one that makes its weights."""
     model = catalog.models[catalog.defaults[surroundings.variant.device].model]
-    makers = sorted({source.image for source in model.weights.values() if source.image})
+    makers = [source.image for source in model.weights.values() if source.image]
     own = surroundings.image.name in makers
     gated = any(source.gated for source in model.weights.values())
     image = "IMAGE" if own else f"IMAGE_OF_{makers[0].upper()}"

@@ -46,7 +46,7 @@ def act(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings
         return Standalone(catalog, here, roots).run(arguments.experiment, arguments.options)
     from pipeline.worker import self_check  # brings what no job needs
 
-    return self_check.run(here.image, here.variant, here.experiments(catalog))
+    return self_check.run(here.image, here.variant, here.experiments(catalog), here.converters(catalog))
 
 
 def prepare(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings | None) -> int:

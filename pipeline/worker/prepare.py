@@ -61,7 +61,7 @@ def prepare_model(
     A UsageError names the image that makes a format which this one doesn't.
     """
     weights = find(catalog.models, model, "model").weights
-    makers = {name: source.image for name, source in weights.items() if image in (None, source.image)}
+    makers = {name: source for name, source in weights.items() if image in (None, source.image)}
     if form is not None:
         maker = find_source(catalog, model, form).image
         if form not in makers:
@@ -69,11 +69,32 @@ def prepare_model(
                 f"--weights {form}: image {image} doesn't make the {form} weights of {model}; "
                 f"run --prepare {model} --weights {form} in image {maker}"
             )
+        if image is not None:
+            _require_bases(catalog, model, form, image, cache)
         return {form: prepare(catalog, model, form, cache, data)}
+    if image is None:
+        # what can be made of any model is made only where it is asked for
+        makers = {name: source for name, source in makers.items() if source != catalog.formats.get(name)}
     if not makers:
         others = " or ".join(sorted({source.image for source in weights.values() if source.image}))
         raise UsageError(f"--prepare {model}: image {image} makes no weights of {model}; run it in image {others}")
+    for name in makers:
+        if image is not None:
+            _require_bases(catalog, model, name, image, cache)
     return {name: prepare(catalog, model, name, cache, data) for name in makers}
+
+
+def _require_bases(catalog: Catalog, model: str, form: str, image: str, cache: Path) -> None:
+    """A UsageError where it is made from what only another image can convert, and that isn't in the cache yet."""
+    base = find_source(catalog, model, form).convert_from
+    while base is not None and read_weights(catalog, model, base, cache) is None:
+        source = find_source(catalog, model, base)
+        if source.source == "convert" and source.image != image:
+            raise UsageError(
+                f"{form} weights of {model} are made from {base}, which image {source.image} makes; "
+                f"first run --prepare {model} --weights {base} there"
+            )
+        base = source.convert_from
 
 
 def _make(catalog: Catalog, model: str, form: str, cache: Path, data: Path, base: JobWeights | None) -> JobWeights:

@@ -1,6 +1,7 @@
 """Whether an image works on this machine: its Python, its device, its engine and that engine's kernels.
 
-No network and no model: every experiment runs through its own adapter on a tiny synthetic model.
+No network and no model: every experiment runs through its own adapter on a tiny synthetic model, and every converter
+that the image is there for quantises that model.
 """
 
 import contextlib
@@ -34,6 +35,8 @@ LIMIT_S = 300.0
 """How long one experiment may take before it is killed."""
 TRIAL = (sys.executable, "-m", "pipeline.worker.synthetic.trial")
 """The command that tries one experiment out; its arguments follow."""
+CONVERSION = (sys.executable, "-m", "pipeline.worker.synthetic.conversion")
+"""The same for a converter."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,11 @@ class Lighter:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run(image: Image, variant: Variant, experiments: Sequence[Experiment]) -> int:
+def run(image: Image, variant: Variant, experiments: Sequence[Experiment], converters: Sequence[str] = ()) -> int:
     """Print one line a check, with its seconds; the exit status: 0 if all hold, 1 otherwise.
 
-    experiments: the image's. One that this device can't run is skipped with the reason, which is no failure; one that
-    breaks leaves its log on standard error and does not keep the next from being tried.
+    experiments, converters: the image's. An experiment that this device can't run is skipped with the reason, which is
+    no failure; what breaks leaves its log on standard error and does not keep the next from being tried.
     """
     gpus = detect_gpus() if variant.device == "cuda" else []
     hardware = hardware_of(variant, gpus)
@@ -69,6 +72,8 @@ def run(image: Image, variant: Variant, experiments: Sequence[Experiment]) -> in
     with tempfile.TemporaryDirectory(prefix="self-check-") as folder:
         for item in selected(image, variant, experiments, hardware):
             checks.append((item.experiment.name, partial(check_experiment, item, hardware, Path(folder))))
+        for name in converters:
+            checks.append((name, partial(check_converter, name, Path(folder))))
         held = [_report(name, check) for name, check in checks]
     return 0 if all(held) else 1
 
@@ -144,9 +149,21 @@ def check_experiment(item: Selected | Skipped, hardware: Hardware, folder: Path)
     own = folder / item.experiment.name
     own.mkdir()
     write_json(own / JOB_FILE, codec.encode(make_trial_job(item, hardware)))
-    log = own / "log.txt"
     weights = item.experiment.weights
-    status = _call([*TRIAL, str(own), *([weights] if weights else [])], log)
+    return _try([*TRIAL, str(own), *([weights] if weights else [])], own)
+
+
+def check_converter(name: str, folder: Path) -> Finding:
+    """Let a converter quantise the synthetic model in a process of its own, in a folder of its own under folder."""
+    own = folder / name
+    own.mkdir()
+    return _try([*CONVERSION, str(own), name], own)
+
+
+def _try(command: Sequence[str], own: Path) -> Finding:
+    """Run a command that leaves an Outcome in the folder `own`."""
+    log = own / "log.txt"
+    status = _call(command, log)
     if status == 0:
         outcome = codec.decode(Outcome, read_json(own / OUTCOME_FILE), str(own / OUTCOME_FILE))
         if outcome.fault is None:

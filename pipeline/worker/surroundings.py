@@ -37,6 +37,11 @@ class Surroundings:
         """Those that run in this image."""
         return [experiment for experiment in catalog.experiments.values() if experiment.image == self.image.name]
 
+    def converters(self, catalog: Catalog) -> list[str]:
+        """Those that make formats of weights in this image and for any model (models.yaml: formats, using)."""
+        own = [source.using for source in catalog.formats.values() if source.image == self.image.name]
+        return [using for using in own if using is not None]
+
 
 def read_surroundings(environment: MutableMapping[str, str] = os.environ) -> tuple[Catalog, Surroundings | None]:
     """The catalogue as this image knows it, and the surroundings that BENCHMARK_IMAGE and BENCHMARK_VARIANT name.

@@ -51,6 +51,11 @@ MESSAGES = [
     ("gpu_not_passed", "RuntimeError: No CUDA GPUs are available"),
     ("host_oom", "killed for exceeding its memory limit"),
     (
+        "image_unavailable",
+        f"image vllm (cpu): 127.0.0.1:5000/summarisation-benchmark/vllm@sha256:{'0' * 64} can't be pulled: manifest "
+        "unknown; without --pull it is built",
+    ),
+    (
         "base_unreachable",
         'failed to create LLB definition: failed to do request: Head "https://registry.example/v2/library/python": '
         "dial tcp: lookup registry.example: no such host",

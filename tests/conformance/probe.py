@@ -37,16 +37,15 @@ class Steps:
 
 def observe(job: Job, data: Path, cache: Path) -> dict[str, Any]:
     """Everything that the conformance tests look at."""
-    assert job.weights is not None and job.model is not None
     documents = choose(read_documents(data / job.workload.documents), job.workload.docs, job.workload.seed)
     setup = Setup(
-        weights=cache / job.weights.path,
+        weights=cache / job.weights.path if job.weights else None,
         device=job.gpu.device,
         dtype=job.dtype,
         options=job.options,
         batch_size=job.batch_size,
         max_length=max_length(documents, job.workload, job.model),
-        eos_ids=job.model.eos_ids,
+        eos_ids=job.model.eos_ids if job.model else (),
         seed=0,
     )
     never_loaded = create_backend(job.backend, setup)
@@ -69,15 +68,23 @@ def observe(job: Job, data: Path, cache: Path) -> dict[str, Any]:
     }
     backend.close()
     backend.close()
-    # The id that the first completion has in its middle ends it there if it is the end-of-sequence id.
-    ending = together[0]["output_ids"][NEW_TOKENS // 2]
-    ended = create_backend(job.backend, replace(setup, eos_ids=(ending,)))
-    ended.load()
-    first = next(request for request in requests if request.id == together[0]["id"])
-    seen["eos_id"], seen["ended"] = ending, completions(ended, [first], None)[0]
-    ended.close()
+    if job.model is not None:
+        seen["eos_id"], seen["ended"] = ended_early(job, setup, requests, together[0])
     seen["children_left"] = children_left()
     return seen
+
+
+def ended_early(
+    job: Job, setup: Setup, requests: Sequence[Request], completion: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """A completion made again with the id in its middle for the end-of-sequence id: that id, and what came."""
+    ending = completion["output_ids"][NEW_TOKENS // 2]
+    backend = create_backend(job.backend, replace(setup, eos_ids=(ending,)))
+    backend.load()
+    same = next(request for request in requests if request.id == completion["id"])
+    ended = completions(backend, [same], None)[0]
+    backend.close()
+    return ending, ended
 
 
 def completions(backend: Backend, requests: Sequence[Request], steps: Steps | None) -> list[dict[str, Any]]:

@@ -1,81 +1,14 @@
 """What the runner relies on, checked for every adapter on the embedded model, each in its own environment."""
 
-import json
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline import codec
-from pipeline.catalog import load_catalog
-from pipeline.documents import choose, fingerprint, read_documents
-from pipeline.files import write_json
-from pipeline.hardware import Hardware
-from pipeline.host.environments import environment_folder, process_environment
-from pipeline.host.launchers.process import ProcessLauncher
-from pipeline.host.prepare import Preparation
-from pipeline.plan import Request, Selected, make_job, select
-from pipeline.report.watch import LineWatcher
-from pipeline.spec import HostFacts, JobGpu, Workload
+from tests.conformance.observing import DOCS, MODEL, ON_A_CPU, Observation
 from tests.conformance.probe import NEW_TOKENS
 
-CATALOG = load_catalog()
-MODEL = CATALOG.models["gemma-3-270m"]
-CPU = Hardware(JobGpu("cpu", "CPU", "cpu"), "float32")
-EXPERIMENTS = [
-    name
-    for name, experiment in CATALOG.experiments.items()
-    if experiment.weights is not None and experiment.needs.device in (None, "cpu")
-]
-DOCS = 3
-TIMEOUT_S = 900
-
-Observation = dict[str, Any]
-_seen: dict[str, Observation] = {}
-
-
-@pytest.fixture(scope="session")
-def probe(cache: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Observation]:
-    """The observation of an experiment, made once."""
-    launcher = ProcessLauncher(data, cache, tmp_path_factory.mktemp("results"))
-
-    def observe(name: str) -> Observation:
-        if name not in _seen:
-            _seen[name] = _observe(name, launcher, tmp_path_factory.mktemp(name))
-        return _seen[name]
-
-    return observe
-
-
-def _observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
-    [item] = select([name], CATALOG, MODEL, CPU, launcher.why_not)
-    assert isinstance(item, Selected)
-    prepared = Preparation(CATALOG, launcher, launcher.cache, folder, LineWatcher()).prepare([item], MODEL)
-    assert prepared.obstacle(item) is None
-    path = "sample/howto_en.jsonl"
-    chosen = choose(read_documents(launcher.data / path), DOCS, 0)
-    prompt = CATALOG.prompts[MODEL.prompt]
-    workload = Workload("sample", path, fingerprint(chosen), DOCS, 0, prompt, NEW_TOKENS)
-    request = Request("conformance", "offline", DOCS, workload, MODEL, "process")
-    job = make_job(item, request, CPU, prepared.weights_of(item), HostFacts())
-    write_json(folder / "job.json", codec.encode(job))
-    environment = environment_folder(launcher.cache, item.image, item.variant)
-    done = subprocess.run(
-        [
-            *(str(environment / "bin" / "python"), "-m", "tests.conformance.probe", str(folder / "job.json")),
-            *("--data", str(launcher.data), "--cache", str(launcher.cache)),
-        ],
-        env=process_environment(launcher.cache, item.image, item.variant, network=False),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    seen: Observation = json.loads(done.stdout.splitlines()[-1])
-    return seen
+EXPERIMENTS = [experiment.name for experiment in ON_A_CPU if experiment.weights is not None]
 
 
 @pytest.fixture(params=EXPERIMENTS)

@@ -14,7 +14,6 @@ from typing import Any
 import docker
 import pytest
 
-from images.wheelhouse import WHEELHOUSE
 from pipeline.host.docker.build import BuildOptions
 from pipeline.host.docker.engine import Engine, EngineError
 from pipeline.host.docker.images import PREFIX, reference
@@ -22,6 +21,7 @@ from pipeline.host.docker.owner import is_gone, this_process
 from pipeline.host.launchers.docker import OWNER_LABEL, DockerLauncher
 from tests.conftest import REPOSITORY
 from tests.containers.debian_base import CannotMakeError, debian_base
+from tests.containers.registry import open_registry
 from tests.containers.shell import SHELL_IMAGE, ShellLauncher
 from tests.containers.support import EnsureImage, MakeLauncher, cannot_run, variant_of
 
@@ -78,15 +78,6 @@ def ca() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def wheelhouse() -> Path:
-    """The repository's wheelhouse, with torch in it: builds then need no index but the default one."""
-    if not any(WHEELHOUSE.glob("torch-*.whl")):
-        command = [sys.executable, "-m", "images.wheelhouse", "transformers", "--package", "torch"]
-        subprocess.run(command, cwd=REPOSITORY, check=True)
-    return WHEELHOUSE
-
-
-@pytest.fixture(scope="session")
 def build_options(base: str, ca: Path | None) -> BuildOptions:
     """How images are built here."""
     return BuildOptions(bases={"cpu": base}, ca=ca)
@@ -117,6 +108,13 @@ def image(make_launcher: MakeLauncher, wheelhouse: Path, tmp_path_factory: pytes
         return reference(*variant_of(name))
 
     return ensure
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an empty registry on this machine."""
+    with open_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

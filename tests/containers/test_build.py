@@ -90,7 +90,8 @@ def copy(base: str, ca: Path | None, engine: Engine, tmp_path_factory: pytest.Te
     for name in ("pipeline", "images", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "*.whl", "*.tar.gz")
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
-    shutil.copy(REPOSITORY / ".dockerignore", folder)
+    for name in (".dockerignore", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, folder)
     subprocess.run([sys.executable, "-m", "images.wheelhouse", IMAGE.name], cwd=folder, check=True)
     marker = f"# {uuid.uuid4()}\n"
     (folder / "images" / "wheelhouse" / "marker.txt").write_text(marker)  # so that nothing of the build is cached

@@ -1,94 +1,21 @@
-"""Images through a registry: pushed, pulled again by digest, and found there by the launcher."""
+"""Images through a registry: pushed, pulled again by digest, and run from there."""
 
 import json
 import os
-import shutil
-import socket
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
 
+from images.matrix import Target, entries
 from pipeline.host.docker.engine import Engine
-from pipeline.host.docker.images import alias, reference
-from tests.containers.support import EnsureImage, MakeLauncher, cannot_run, variant_of
+from pipeline.host.docker.images import reference
+from tests.containers.registry import absent, digest_of, push
+from tests.containers.support import EnsureImage, variant_of
 
-STARTUP_S = 30
 SMALL = variant_of("reference")
-CONFIGURATION = """\
-version: 0.1
-log: {{accesslog: {{disabled: true}}, level: error}}
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: "{address}"}}
-"""
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty registry on this machine."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        cannot_run("there is no docker-registry on this machine (apt-get install docker-registry)")
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    (folder / "config.yml").write_text(CONFIGURATION.format(folder=folder / "blobs", address=address))
-    log = folder / "log.txt"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=output, stderr=output) as process,
-    ):
-        try:
-            _wait_for(process, port, log)
-            yield address
-        finally:
-            process.terminate()
-    shutil.rmtree(folder)
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + STARTUP_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-
-
-def push(client: docker.DockerClient, name: str, remote: str) -> str:
-    """Push an image under another name, which is removed here again; what it is pulled by: repository@digest."""
-    client.images.get(name).tag(remote)
-    repository, _, tag = remote.rpartition(":")
-    try:
-        said = list(client.images.push(repository, tag=tag, stream=True, decode=True))
-    finally:
-        client.images.remove(remote, noprune=True)
-    assert [line["error"] for line in said if "error" in line] == []
-    digests = [line["aux"]["Digest"] for line in said if "Digest" in line.get("aux", {})]
-    [digest] = digests
-    return f"{repository}@{digest}"
-
-
-@contextmanager
-def absent(client: docker.DockerClient, image_name: str) -> Iterator[None]:
-    """An image is not on this machine, under any name; afterwards it has its two names again, wherever it is from."""
-    image, variant = variant_of(image_name)
-    name, second = reference(image, variant), alias(image, variant)
-    before = client.images.get(name).id
-    client.images.remove(before, force=True, noprune=True)
-    assert not [found for found in client.images.list(all=True) if found.id == before]
-    try:
-        yield
-    finally:
-        for found in client.images.list(name=name):
-            found.tag(second)
 
 
 @pytest.mark.parametrize("name", ["reference", "llama-cpp", "transformers", "vllm"])
@@ -122,29 +49,13 @@ def test_an_experiment_runs_again_from_a_digest_with_no_network(
     assert json.loads(result.read_text())["status"] == "ok"
 
 
-def test_the_launcher_pulls_from_the_registry_that_is_named(
-    registry: str, client: docker.DockerClient, engine: Engine, image: EnsureImage, make_launcher: MakeLauncher,
-    tmp_path: Path,
-) -> None:  # fmt: skip
-    remote = reference(*SMALL, registry)
-    by_digest = push(client, image("reference"), remote)
-    launcher = make_launcher(registry=registry)
-    with absent(client, "reference"):
-        launcher.ensure(*SMALL, tmp_path / "log.txt")
-        assert launcher.ready(*SMALL)
-        assert launcher.image_digest(*SMALL) == by_digest
-        assert not (tmp_path / "log.txt").exists()  # nothing was built
-        client.images.remove(remote, noprune=True)
-
-
-def test_an_image_that_the_registry_lacks_is_built(
-    registry: str, client: docker.DockerClient, image: EnsureImage, make_launcher: MakeLauncher, tmp_path: Path
+def test_a_base_without_a_digest_gets_the_one_that_its_registry_has_now(
+    registry: str, client: docker.DockerClient, engine: Engine, image: EnsureImage
 ) -> None:
-    image("reference")
-    launcher = make_launcher(registry=f"{registry}/empty")
-    with absent(client, "reference"):
-        launcher.ensure(*SMALL, tmp_path / "log.txt")
-        assert launcher.ready(*SMALL)
-    said = (tmp_path / "log.txt").read_text()
-    assert "can't be pulled" in said.splitlines()[0]
-    assert "naming to" in said  # BuildKit's last word
+    name = f"{registry}/base:1"
+    by_digest = push(client, image("reference"), name)
+    small, variant = SMALL
+    unpinned = replace(small, variants=(replace(variant, base=name),))
+    [entry] = entries({"reference": unpinned}, Target(registry, "commit"), engine.digest_in_registry)
+    assert entry.base == f"{name}@{digest_of(by_digest)}"
+    assert f"BASE={entry.base}" in entry.build_arguments.splitlines()

@@ -23,7 +23,7 @@ from pipeline.weights import read_weights, source_sha256, weights_folder
 from pipeline.worker import entrypoint
 from pipeline.worker.arguments import parse
 from pipeline.worker.convert.dequantize_gguf import adds_bos
-from pipeline.worker.prepare import prepare
+from pipeline.worker.prepare import prepare, prepare_model
 from pipeline.worker.surroundings import read_surroundings
 
 CONTENT = b"weights in two chunks"
@@ -193,6 +193,20 @@ def test_weights_that_are_there_need_no_cache_that_can_be_written_to(
 def test_an_unknown_format_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gguf"):
         prepare(load_catalog(), MODEL, "gptq", tmp_path, tmp_path)
+
+
+def test_a_format_for_every_model_is_made_only_where_it_is_asked_for(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr("pipeline.worker.prepare.prepare", lambda _catalog, _model, form, *_: made.append(form))
+    prepare_model(with_source(), MODEL, None, None, tmp_path, tmp_path)
+    assert made == ["gguf", "hf", "awq"]
+
+
+def test_an_image_that_can_not_make_what_weights_are_made_from_names_the_one_that_can(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"made from hf, which image transformers makes; first run --prepare"):
+        prepare_model(load_catalog(), MODEL, "awq-autoawq", "autoawq", tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(("entry", "expected"), [(b"\x07\0\0\0\x01", True), (b"\x07\0\0\0\x00", False), (b"", False)])

@@ -52,7 +52,13 @@ def test_every_cpu_image_holds(name: str, cache: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr[-6000:]
     ran = [line.split(":")[0].split() for line in done.stdout.splitlines()]
-    assert ran == [["ok", "python"], *(["ok", experiment.name] for experiment in experiments)]
+    runs = ["skip" if experiment.needs.device == "cuda" else "ok" for experiment in experiments]
+    made_here = [source.using for source in CATALOG.formats.values() if source.image == name]
+    assert ran == [
+        ["ok", "python"],
+        *([status, experiment.name] for status, experiment in zip(runs, experiments, strict=True)),
+        *(["ok", using] for using in made_here),
+    ]
     assert not list(tmp_path.glob("self-check-*"))
 
 
@@ -118,7 +124,7 @@ def test_an_engine_that_raises_fails_with_its_message_and_leaves_its_log(capsys:
 def try_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> self_check.Finding:
     """What the self-check finds where that Python code stands in for the process that tries an experiment."""
     monkeypatch.setattr(self_check, "TRIAL", (sys.executable, "-c", code))
-    selected = Selected(LEAD, REFERENCE, REFERENCE.variants[0], None)
+    selected = Selected(LEAD, REFERENCE, REFERENCE.variants[0], None, "for any machine")
     hardware = Hardware(JobGpu("cpu", "CPU", "cpu"), "float32")
     return self_check.check_experiment(selected, hardware, tmp_path)
 
@@ -187,7 +193,7 @@ def trial_job(device: str = "cpu") -> Job:
     image, variant, [experiment, *_] = of_image("transformers", "cpu")
     hardware = Hardware(JobGpu(device, device, "cuda" if device == "cuda" else "cpu"), "float16")
     fake = replace(experiment, backend="fake", options={})
-    return self_check.make_trial_job(Selected(fake, image, variant, synthetic.MODEL), hardware)
+    return self_check.make_trial_job(Selected(fake, image, variant, synthetic.MODEL, "for any machine"), hardware)
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str = "hf", **changes: Any) -> trial.Outcome:

@@ -23,7 +23,14 @@ def test_the_environment_names_image_variant_and_launcher() -> None:
 def test_an_image_knows_its_own_experiments_and_no_other_image() -> None:
     catalog, here = read_surroundings(dict(VLLM))
     assert set(catalog.images) == {"vllm"}
-    assert [experiment.name for experiment in require_surroundings(here).experiments(catalog)] == ["vllm", "vllm-awq"]
+    own = [experiment.name for experiment in require_surroundings(here).experiments(catalog)]
+    assert own == ["vllm", "vllm-awq", "vllm-autoawq", "vllm-fp8"]
+
+
+def test_an_image_knows_the_converters_that_are_its_own() -> None:
+    catalog, here = read_surroundings({**VLLM, "BENCHMARK_IMAGE": "autoawq"})
+    assert require_surroundings(here).converters(catalog) == ["autoawq"]
+    assert surroundings().converters(catalog) == []
 
 
 def test_what_the_image_and_its_variant_declare_is_set_with_its_folders_filled_in(tmp_path: Path) -> None:

@@ -5,38 +5,16 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.catalog import load_catalog
-from pipeline.host.environments import ensure_environment, process_environment
 from pipeline.worker import synthetic
 from pipeline.worker.synthetic import llama
+from tests.worker.conftest import Inside
 
-IMAGES = load_catalog().images
 TEXT = "Wärme\n<s> two  spaces"
-
-Inside = Callable[..., Any]
-
-
-@pytest.fixture
-def inside(cache: Path, tmp_path: Path) -> Inside:
-    """Runs code in an image's CPU environment, with arguments; the JSON that it prints last."""
-
-    def run(image_name: str, code: str, *arguments: str) -> Any:
-        image = IMAGES[image_name]
-        variant = image.variants[0]
-        folder = ensure_environment(cache, image, variant, tmp_path / "log.txt")
-        command = [str(folder / "bin" / "python"), "-c", code, *arguments]
-        environment = process_environment(cache, image, variant, network=False)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-        return json.loads(done.stdout.splitlines()[-1])
-
-    return run
 
 
 @pytest.mark.parametrize("form", ["hf", "gguf"])

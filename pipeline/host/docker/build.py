@@ -8,19 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import BenchmarkError, UsageError
-from pipeline.host.docker.images import (
-    BASE_LABEL,
-    CONTENT_LABEL,
-    DOCKERFILE,
-    alias,
-    build_arguments,
-    content,
-    reference,
-)
+from pipeline.host.building import JOBS_VARIABLE
+from pipeline.host.docker.images import DOCKERFILE, alias, build_arguments, reference
+from pipeline.host.docker.labels import labels, source_url
 from pipeline.plan import REPOSITORY
 from pipeline.spec import Image, Variant
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+BASE_PREFIX = "BENCHMARK_BASE_"
+BUILD_BASE_PREFIX = "BENCHMARK_BUILD_BASE_"
 
 
 @dataclass(frozen=True)
@@ -44,15 +40,20 @@ class BuildOptions:
         Raises UsageError for a file that isn't there.
         """
         return cls(
-            bases=_by_variant("BENCHMARK_BASE_", variants, environment),
-            build_bases=_by_variant("BENCHMARK_BUILD_BASE_", variants, environment),
+            bases=_by_variant(BASE_PREFIX, variants, environment),
+            build_bases=_by_variant(BUILD_BASE_PREFIX, variants, environment),
             ca=_file("SSL_CERT_FILE", environment),
             pip_config=_file("PIP_CONFIG_FILE", environment),
         )
 
 
+def by_variant_name(prefix: str, variant: str) -> str:
+    """The name of a variable that is for one variant."""
+    return f"{prefix}{variant.upper().replace('-', '_')}"
+
+
 def _by_variant(prefix: str, variants: Collection[str], environment: Mapping[str, str]) -> dict[str, str]:
-    names = {variant: f"{prefix}{variant.upper().replace('-', '_')}" for variant in variants}
+    names = {variant: by_variant_name(prefix, variant) for variant in variants}
     return {variant: environment[name] for variant, name in names.items() if environment.get(name)}
 
 
@@ -84,18 +85,23 @@ def build_options(image: Image, variant: Variant, options: BuildOptions, revisio
     """What follows the command: arguments, labels, names, secrets and the context."""
     bases = options.bases.get(variant.name), options.build_bases.get(variant.name)
     arguments = {**build_arguments(image, variant, *bases), "REVISION": revision or ""}
-    labels = {CONTENT_LABEL: content(image, variant), BASE_LABEL: arguments["BASE"]}
+    described = labels(image, variant, arguments["BASE"], source_url())
     secrets = {"ca": options.ca, "pip": options.pip_config}
     return [
         *("--progress", "plain", "--file", str(DOCKERFILE)),
         *_repeated("--build-arg", [f"{name}={value}" for name, value in arguments.items()]),
-        # these are known to BuildKit without a declaration, and taken from its own environment
-        *_repeated("--build-arg", [name for name in PROXY_VARIABLES if name in os.environ]),
-        *_repeated("--label", [f"{name}={value}" for name, value in labels.items()]),
+        # taken from its own environment; the proxies' are known to BuildKit without a declaration
+        *_repeated("--build-arg", [name for name in (*PROXY_VARIABLES, *_jobs(variant)) if name in os.environ]),
+        *_repeated("--label", [f"{name}={value}" for name, value in described.items()]),
         *_repeated("--tag", [reference(image, variant), alias(image, variant)]),
         *_repeated("--secret", [f"id={name},src={path}" for name, path in secrets.items() if path is not None]),
         str(REPOSITORY),
     ]
+
+
+def _jobs(variant: Variant) -> Sequence[str]:
+    """Only a variant that builds packages declares it; BuildKit complains of what isn't used."""
+    return [JOBS_VARIABLE] if variant.build_packages else []
 
 
 def build_command(environment: Mapping[str, str]) -> list[str]:
@@ -111,7 +117,7 @@ def build_command(environment: Mapping[str, str]) -> list[str]:
             return [client, "build"]
     raise BenchmarkError(
         "images can't be built here: no docker command with BuildKit is on the PATH; install docker-buildx-plugin, "
-        "or pull the images with --registry"
+        "or pull the images with --pull"
     )
 
 

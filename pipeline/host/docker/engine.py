@@ -108,13 +108,18 @@ class Engine:
         return LocalImage(found.id, found.labels, tuple(found.attrs.get("RepoDigests") or ()))
 
     def pull(self, reference: str) -> None:
-        """Fetch an image, repository:tag, from its registry."""
-        repository, _, tag = reference.rpartition(":")
+        """Fetch an image, repository@digest, from its registry."""
+        repository, _, digest = reference.partition("@")
         patient = docker.APIClient(base_url=self.address, timeout=PULL_TIMEOUT_S)
         with closing(patient), _speaking():
-            for line in patient.pull(repository, tag=tag, stream=True, decode=True):
+            for line in patient.pull(repository, tag=digest, stream=True, decode=True):
                 if "error" in line:
                     raise EngineError(line["error"])
+
+    def digest_in_registry(self, reference: str) -> str:
+        """The digest that a registry has a name under now; nothing is fetched."""
+        with _speaking():
+            return str(self._client.images.get_registry_data(reference).id)
 
     def tag(self, reference: str, name: str) -> None:
         """Give an image another name, repository:tag."""

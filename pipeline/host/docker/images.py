@@ -5,12 +5,13 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.files import sha256_files, sha256_json
+from pipeline.host.building import build_variables
 from pipeline.plan import REPOSITORY, lock_path
 from pipeline.spec import Image, Variant
 
 PREFIX = "summarisation-benchmark"
 CONTENT_LABEL = f"{PREFIX}.content"
-BASE_LABEL = f"{PREFIX}.base"
+BASE_LABEL = "org.opencontainers.image.base.name"
 CONTENT_DIGITS = 12
 
 DOCKERFILE = REPOSITORY / "images" / "Dockerfile"
@@ -22,20 +23,28 @@ HOST_ONLY = ("host", "report")
 
 def alias(image: Image, variant: Variant) -> str:
     """The name that people and compose.yaml use; it moves with each build."""
-    return f"{PREFIX}/{image.name}:{variant.name}"
+    return f"{repository(image)}:{variant.name}"
 
 
 def reference(image: Image, variant: Variant, registry: str | None = None) -> str:
     """The name that holds the content's digest: what an orchestrator of this very checkout runs."""
+    return f"{repository(image, registry)}:{variant.name}-{content(image, variant)[:CONTENT_DIGITS]}"
+
+
+def repository(image: Image, registry: str | None = None) -> str:
+    """An image's name without its tag, on this machine or in a registry (HOST/NAME)."""
     prefix = f"{registry.rstrip('/')}/" if registry else ""
-    return f"{prefix}{alias(image, variant)}-{content(image, variant)[:CONTENT_DIGITS]}"
+    return f"{prefix}{PREFIX}/{image.name}"
 
 
 def content(image: Image, variant: Variant) -> str:
-    """SHA-256 over every file that goes into the image. The base is not among them: see BASE_LABEL."""
+    """SHA-256 over every file that goes into the image, and what its packages are built with.
+
+    The base is not among them: see BASE_LABEL.
+    """
     declared = REPOSITORY / "images" / image.name / "image.yaml"
     own = sha256_files(REPOSITORY, [DOCKERFILE, INSTALLER, declared, lock_path(image, variant)])
-    return sha256_json([own, _package_sha256()])
+    return sha256_json([own, _package_sha256(), build_variables(image, variant)])
 
 
 @cache
@@ -61,11 +70,6 @@ def build_arguments(
         "SYSTEM_PACKAGES": " ".join(variant.system_packages),
         "INDEX": variant.index,
         "BUILD_PACKAGES": " ".join(variant.build_packages),
-        "BUILD_ENVIRONMENT": " ".join(f"{name}={value}" for name, value in _build_environment(image, variant).items()),
+        "BUILD_ENVIRONMENT": " ".join(f"{name}={value}" for name, value in build_variables(image, variant).items()),
     }
     return {name: value for name, value in given.items() if value}
-
-
-def _build_environment(image: Image, variant: Variant) -> Mapping[str, str]:
-    """Only an image that builds packages needs its variables for that; they would outdate the others' layers."""
-    return image.variables(variant) if variant.build_packages else {}

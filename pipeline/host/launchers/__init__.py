@@ -42,6 +42,9 @@ class Launcher(Protocol):
     def image_digest(self, image: Image, variant: Variant) -> str | None:
         """What identifies the container image; None where jobs run in none."""
 
+    def how(self, image: Image, variant: Variant) -> str:
+        """How `ensure` makes the environment, in words for the announcement."""
+
     def clean(self) -> None:
         """Remove what commands that died have left running."""
 

@@ -4,6 +4,7 @@ from pipeline.catalog import Catalog
 from pipeline.hardware import Hardware
 from pipeline.host.arguments import Arguments
 from pipeline.host.docker.build import BuildOptions
+from pipeline.host.docker.digests import read_digests
 from pipeline.host.docker.engine import Engine, EngineError
 from pipeline.host.launchers import Launcher
 from pipeline.host.launchers.docker import DockerLauncher
@@ -42,6 +43,7 @@ def _docker(arguments: Arguments, catalog: Catalog, hardware: Hardware) -> Docke
         results=arguments.results,
         build_options=BuildOptions.from_environment(variants),
         gpu=hardware.uuid,
+        digests=read_digests() if arguments.pull else None,
         registry=arguments.registry,
         revision=revision(host_facts()),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from pipeline.files import holds_anything
-from pipeline.host.docker.build import BuildOptions, build
+from pipeline.host.docker.build import BuildOptions
 from pipeline.host.docker.container import (
     COMPILE_CACHE,
     Bind,
@@ -19,9 +19,11 @@ from pipeline.host.docker.container import (
     memory_limit,
     network_access,
 )
-from pipeline.host.docker.engine import Container, Engine, EngineError, LocalImage
-from pipeline.host.docker.images import BASE_LABEL, CONTENT_LABEL, PREFIX, content, reference
+from pipeline.host.docker.digests import Digests
+from pipeline.host.docker.engine import Container, Engine, EngineError
+from pipeline.host.docker.images import PREFIX, reference
 from pipeline.host.docker.owner import is_gone, this_process
+from pipeline.host.docker.supply import Supply
 from pipeline.host.environments import compile_cache_folder
 from pipeline.host.launchers import Exit, OnLine
 from pipeline.spec import Image, Variant
@@ -44,8 +46,7 @@ LOG_LABEL = f"{PREFIX}.log"
 class DockerLauncher:
     """Runs images as containers; data and cache are mounted read-only, results for writing.
 
-    gpu: the UUID of the run's GPU, None where none was found. registry: where images are pulled from before they are
-    built. revision: the commit of this checkout.
+    gpu: the UUID of the run's GPU, None where none was found. digests, registry, revision: see Supply.
     """
 
     engine: Engine
@@ -54,9 +55,15 @@ class DockerLauncher:
     results: Path
     build_options: BuildOptions = field(default_factory=BuildOptions)
     gpu: str | None = None
+    digests: Digests | None = None
     registry: str | None = None
     revision: str | None = None
     name: str = "docker"
+
+    @property
+    def supply(self) -> Supply:
+        """Where its images come from."""
+        return Supply(self.engine, self.build_options, self.digests, self.registry, self.revision)
 
     def why_not(self, image: Image, variant: Variant) -> str | None:
         """A variant without a base; an engine of another architecture, or without access to the GPU that is here."""
@@ -71,7 +78,7 @@ class DockerLauncher:
 
     def ready(self, image: Image, variant: Variant) -> bool:
         """Whether an image with this checkout's content is on this machine, over the base that was asked for."""
-        return self._found(image, variant) is not None
+        return self.supply.found(image, variant) is not None
 
     def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
         """Whether the image's folder of compiled kernels holds anything."""
@@ -79,14 +86,15 @@ class DockerLauncher:
 
     def image_digest(self, image: Image, variant: Variant) -> str | None:
         """The registry's digest of the image, or its id where it was built here."""
-        found = self._found(image, variant)
-        return found.digest if found else None
+        return self.supply.digest(image, variant)
+
+    def how(self, image: Image, variant: Variant) -> str:
+        """Pulled, from where; or built, and why."""
+        return self.supply.how(image, variant)
 
     def ensure(self, image: Image, variant: Variant, log: Path) -> None:
-        """Find the image; else pull it, where a registry is named; else build it."""
-        if self.ready(image, variant) or self._pulled(image, variant, log):
-            return
-        build(image, variant, self.build_options, self.engine.address, self.revision, log)
+        """Pull or build the image, where it isn't here."""
+        self.supply.ensure(image, variant, log)
 
     def clean(self) -> None:
         """Remove the containers of commands that died, after saving what they said."""
@@ -129,7 +137,7 @@ class DockerLauncher:
         self, image: Image, variant: Variant, arguments: Sequence[str], log: Path, network: bool
     ) -> Iterator[ContainerSpec]:
         """All that the job's container gets. Its files are there, and the image is found, as long as this is open."""
-        found = self._found(image, variant)
+        found = self.supply.found(image, variant)
         if found is None:
             raise EngineError(f"image {reference(image, variant)} is gone; the same command again gets it back")
         binds = [Bind(self.data, "/data"), Bind(self.cache, "/cache", writable=network)]
@@ -179,29 +187,6 @@ class DockerLauncher:
         """The run and job that a log belongs to; what fetches for no run in particular has none."""
         folder = log.parent
         return folder.relative_to(self.results).as_posix() if folder.is_relative_to(self.results) else ""
-
-    def _found(self, image: Image, variant: Variant) -> LocalImage | None:
-        """By the name that holds its content's digest, and by the whole digest in its label, since anyone can give a
-        name; over another base than the one asked for it is another image.
-        """
-        found = self.engine.image(reference(image, variant))
-        if found is None or found.labels.get(CONTENT_LABEL) != content(image, variant):
-            return None
-        base = self.build_options.bases.get(variant.name)
-        return found if base in (None, found.labels.get(BASE_LABEL)) else None
-
-    def _pulled(self, image: Image, variant: Variant, log: Path) -> bool:
-        if self.registry is None:
-            return False
-        remote = reference(image, variant, self.registry)
-        try:
-            self.engine.pull(remote)
-            self.engine.tag(remote, reference(image, variant))
-        except EngineError as error:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(f"{remote} can't be pulled: {error}\n", encoding="utf-8")
-            return False
-        return self.ready(image, variant)
 
     def _compile_folder(self, image: Image, variant: Variant) -> Path:
         of_processes = compile_cache_folder(self.cache, image, variant)

@@ -62,6 +62,10 @@ class ProcessLauncher:
         """None: a virtual environment has no digest; its packages stand in each result."""
         return None
 
+    def how(self, image: Image, variant: Variant) -> str:
+        """A virtual environment from the lock."""
+        return "installed from its lock"
+
     def clean(self) -> None:
         """Nothing to do: a job whose command died ends at its next word, since nobody reads its output any more."""
 

@@ -2,14 +2,12 @@
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BenchmarkError
-from pipeline.worker.convert import Conversion, awq_layout
-from pipeline.worker.convert.perplexity import perplexity
+from pipeline.worker.convert import Conversion, awq_checkpoint, awq_layout
 
 GROUP = 128
 QUANTIZATION = {
@@ -31,25 +29,17 @@ def convert(source: Path, target: Path, texts: Sequence[str], bos_id: int | None
     """
     from safetensors.torch import save_file
 
-    tensors = _load_tensors(source)
+    tensors = awq_checkpoint.load_tensors(source)
     layers = [name.removesuffix(".weight") for name in tensors if _LINEAR.search(name.removesuffix(".weight"))]
     if not layers:
         raise BenchmarkError(f"{source}: no decoder layers named ...layers.N....._proj.weight; rtn_awq can't pack this")
     for layer in layers:
         tensors |= _pack(layer, tensors.pop(f"{layer}.weight"))
     save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
-    for path in source.glob("*.json"):
-        if path.name not in ("manifest.json", "model.safetensors.index.json"):
-            shutil.copyfile(path, target / path.name)
-    _write_config(target / "config.json")
-    before, after = _perplexities(source, tensors, layers, texts, bos_id)
+    awq_checkpoint.copy_companions(source, target)
+    _write_config(source, target)
+    before, after = awq_checkpoint.perplexities(source, target, texts, bos_id)
     return Conversion(MADE_BY, after, before)
-
-
-def _load_tensors(source: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    return {name: tensor for path in sorted(source.glob("*.safetensors")) for name, tensor in load_file(path).items()}
 
 
 def _pack(layer: str, weight: Any) -> Mapping[str, Any]:
@@ -63,34 +53,7 @@ def _pack(layer: str, weight: Any) -> Mapping[str, Any]:
     }
 
 
-def _unpack(layer: str, tensors: Mapping[str, Any]) -> Any:
-    """The layer's weight as an engine reads it from the checkpoint, float32 [out, in]."""
-    import torch
-
-    qweight, qzeros, scales = (tensors[f"{layer}.{part}"].numpy() for part in ("qweight", "qzeros", "scales"))
-    rounded = awq_layout.Quantized(awq_layout.unpack(qweight), awq_layout.unpack(qzeros), scales)
-    return torch.from_numpy(rounded.dequantize())
-
-
-def _write_config(path: Path) -> None:
-    config = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**config, "quantization_config": QUANTIZATION}, indent=2) + "\n", encoding="utf-8")
-
-
-def _perplexities(
-    source: Path, tensors: Mapping[str, Any], layers: Sequence[str], texts: Sequence[str], bos_id: int | None
-) -> tuple[float | None, float | None]:
-    """Of the source, and of the same model with the packed layers' weights put in its place, both in float32."""
-    if not texts:
-        return None, None
-    import torch
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-    before = perplexity(model, tokenizer, texts, bos_id)
-    with torch.inference_mode():
-        for layer in layers:
-            model.get_submodule(layer).weight.copy_(_unpack(layer, tensors))
-    return before, perplexity(model, tokenizer, texts, bos_id)
+def _write_config(source: Path, target: Path) -> None:
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    content = json.dumps({**config, "quantization_config": QUANTIZATION}, indent=2) + "\n"
+    (target / "config.json").write_text(content, encoding="utf-8")

@@ -18,7 +18,7 @@ MODEL = Model(
     prompt="synthetic",
     bos_id=llama.BOS_ID,
     eos_ids=(llama.EOS_ID,),
-    weights={form: WeightsSource("convert", kind="synthetic") for form in ("hf", "awq", "gguf")},
+    weights={form: WeightsSource("convert", kind="synthetic") for form in ("hf", "awq", "awq-autoawq", "gguf")},
 )
 
 
@@ -41,4 +41,10 @@ def _write_awq(folder: Path) -> Path:
     return target
 
 
-_WRITERS: Mapping[str, Callable[[Path], Path]] = {"hf": checkpoint.write, "awq": _write_awq, "gguf": gguf.write}
+_WRITERS: Mapping[str, Callable[[Path], Path]] = {
+    "hf": checkpoint.write,
+    "awq": _write_awq,
+    # the same layout; its converter is tried in its own image
+    "awq-autoawq": _write_awq,
+    "gguf": gguf.write,
+}

@@ -29,7 +29,7 @@ DOCUMENTS = (
 )
 JOB_FILE = "job.json"
 OUTCOME_FILE = "outcome.json"
-PREQUANTIZED = ("awq", "gguf")
+PREQUANTIZED = ("awq", "awq-autoawq", "gguf")
 MIB = 1024**2
 
 WRONG_OUTPUT = "its kernels do not work on this device: take another variant of the image, or another version of it"

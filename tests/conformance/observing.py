@@ -1,0 +1,60 @@
+"""One experiment's adapter observed: its environment made, its weights prepared, and the probe run inside."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from pipeline import codec
+from pipeline.catalog import load_catalog
+from pipeline.documents import choose, fingerprint, read_documents
+from pipeline.files import write_json
+from pipeline.hardware import Hardware
+from pipeline.host.environments import environment_folder, process_environment
+from pipeline.host.launchers.process import ProcessLauncher
+from pipeline.host.prepare import Preparation
+from pipeline.plan import Request, Selected, make_job, select
+from pipeline.report.watch import LineWatcher
+from pipeline.spec import HostFacts, JobGpu, Workload
+from tests.conformance.probe import NEW_TOKENS
+
+CATALOG = load_catalog()
+MODEL = CATALOG.models["gemma-3-270m"]
+CPU = Hardware(JobGpu("cpu", "CPU", "cpu"), "float32")
+ON_A_CPU = [
+    item for item in CATALOG.experiments.values() if item.needs.device in (None, "cpu") and not item.by_name_only
+]
+DOCS = 3
+TIMEOUT_S = 900
+
+Observation = dict[str, Any]
+
+
+def observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
+    """What the probe saw of an experiment, on the embedded model if it has one. folder: for what is made for it."""
+    [item] = select([name], CATALOG, MODEL, CPU, launcher.why_not)
+    assert isinstance(item, Selected)
+    prepared = Preparation(CATALOG, launcher, launcher.cache, folder, LineWatcher()).prepare([item], MODEL)
+    assert prepared.obstacle(item) is None
+    path = "sample/howto_en.jsonl"
+    chosen = choose(read_documents(launcher.data / path), DOCS, 0)
+    prompt = CATALOG.prompts[MODEL.prompt]
+    workload = Workload("sample", path, fingerprint(chosen), DOCS, 0, prompt, NEW_TOKENS)
+    request = Request("conformance", "offline", DOCS, workload, MODEL, "process")
+    job = make_job(item, request, CPU, prepared.weights_of(item), HostFacts())
+    write_json(folder / "job.json", codec.encode(job))
+    environment = environment_folder(launcher.cache, item.image, item.variant)
+    done = subprocess.run(
+        [
+            *(str(environment / "bin" / "python"), "-m", "tests.conformance.probe", str(folder / "job.json")),
+            *("--data", str(launcher.data), "--cache", str(launcher.cache)),
+        ],
+        env=process_environment(launcher.cache, item.image, item.variant, network=False),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    seen: Observation = json.loads(done.stdout.splitlines()[-1])
+    return seen

@@ -76,7 +76,7 @@ def prepare_model(
         # what can be made of any model is made only where it is asked for
         makers = {name: source for name, source in makers.items() if source != catalog.formats.get(name)}
     if not makers:
-        others = " or ".join(sorted({source.image for source in weights.values() if source.image}))
+        others = " or ".join(dict.fromkeys(source.image for source in weights.values() if source.image))
         raise UsageError(f"--prepare {model}: image {image} makes no weights of {model}; run it in image {others}")
     for name in makers:
         if image is not None:

@@ -24,7 +24,9 @@ def test_the_suites_took_the_new_backend_up_by_themselves(added_backend: Reader)
 
 
 def test_the_run_left_a_scored_result_beside_the_reference_line(added_backend: Reader) -> None:
-    results = [json.loads(path.read_text()) for path in added_backend.folder.glob("results/*/*/result.json")]
+    everything = [json.loads(path.read_text()) for path in added_backend.folder.glob("results/*/*/result.json")]
+    # the image alone, which another test runs in the same copy, leaves one more
+    results = [result for result in everything if result["job"]["launcher"] == "process"]
     assert {result["job"]["experiment"]: result["status"] for result in results} == {"lead-3": "ok", "textrank": "ok"}
     [textrank] = [result for result in results if result["job"]["experiment"] == "textrank"]
     assert textrank["quality"]["rouge1_f1"] > 0.1

@@ -77,7 +77,9 @@ def install_steps(
 
 def _wheelhouse_options(wheelhouse: Path | None) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """First the attempt without any index, where there is a wheelhouse; then the options that every attempt gets."""
-    if wheelhouse is None or not any(path.suffix in PACKAGE_FILES for path in wheelhouse.iterdir()):
+    if wheelhouse is None or not wheelhouse.is_dir():
+        return (), ()
+    if not any(path.suffix in PACKAGE_FILES for path in wheelhouse.iterdir()):
         return (), ()
     find = ("--find-links", str(wheelhouse))
     return ((*find, "--no-index"),), find

@@ -15,7 +15,7 @@ BASE_LABEL = "org.opencontainers.image.base.name"
 CONTENT_DIGITS = 12
 
 DOCKERFILE = REPOSITORY / "images" / "Dockerfile"
-INSTALLER = REPOSITORY / "images" / "install.py"
+BUILD_SCRIPTS = [REPOSITORY / "images" / name for name in ("install.py", "system-packages.sh")]
 PACKAGE = REPOSITORY / "pipeline"
 HOST_ONLY = ("host", "report")
 """The parts of the package that .dockerignore keeps out of the images."""
@@ -43,7 +43,7 @@ def content(image: Image, variant: Variant) -> str:
     The base is not among them: see BASE_LABEL.
     """
     declared = REPOSITORY / "images" / image.name / "image.yaml"
-    own = sha256_files(REPOSITORY, [DOCKERFILE, INSTALLER, declared, lock_path(image, variant)])
+    own = sha256_files(REPOSITORY, [DOCKERFILE, *BUILD_SCRIPTS, declared, lock_path(image, variant)])
     return sha256_json([own, _package_sha256(), build_variables(image, variant)])
 
 

@@ -3,7 +3,7 @@
 Run from the repository's root as `python -m images.lock [NAME…]`, which is what `make lock` does. A lock is compiled
 from <variant>.in beside it, the files that this includes with -r, <variant>.excludes where there is one (packages to
 leave out of the closure) and uv.toml. Versions in an existing lock are kept as long as the requirements allow them;
-delete the lock to move to newer ones.
+delete the lock to move to newer ones. With --check nothing is written: each lock is resolved as its image installs it.
 """
 
 import argparse
@@ -23,13 +23,15 @@ from pipeline.spec import Image, Variant
 PLATFORM = "x86_64-manylinux_2_28"
 UV_CONFIG = IMAGES / "uv.toml"
 # The Python that a lock is for need not be on this machine: nothing is installed.
-COMPILE = (sys.executable, "-m", "uv", "pip", "compile", "--no-header", "--no-python-downloads")
+_UV = (sys.executable, "-m", "uv", "pip")
+COMPILE = (*_UV, "compile", "--no-header", "--no-python-downloads")
+INSTALL = (*_UV, "install", "--dry-run", "--require-hashes", "--no-python-downloads")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compile the locks of the named images, or of all of them.
+    """Compile, or check, the locks of the named images, or of all of them.
 
-    Exit status: 0; 1 where a lock can't be compiled; 2 for bad usage.
+    Exit status: 0; 1 where a lock can't be compiled or resolved; 2 for bad usage.
     """
     parser = argparse.ArgumentParser(prog="python -m images.lock", description="Compile the images' locks.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="an image's name (all of them by default)")
@@ -38,12 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="don't add the variant's own index: the default index, or UV_FIND_LINKS, has those wheels",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; see that each lock resolves for its Python and platform, and that its files are to be had",
+    )
     options = parser.parse_args(arguments)
+    work = check_lock if options.check else compile_lock
     try:
         images = load_catalog().images
         for image in [find(images, name, "image") for name in options.names] or images.values():
             for variant in image.variants:
-                path = compile_lock(image, variant, with_index=not options.without_index)
+                path = work(image, variant, with_index=not options.without_index)
                 print(path.relative_to(IMAGES.parent))
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -71,6 +79,29 @@ def compile_lock(image: Image, variant: Variant, with_index: bool = True) -> Pat
         if done.returncode != 0:
             raise BenchmarkError(f"{image.name}, {variant.name}: no lock\n{done.stderr}")
         write_atomically(lock, header(variant, folder) + output.read_text(encoding="utf-8"))
+    return lock
+
+
+def check_lock(image: Image, variant: Variant, with_index: bool = True) -> Path:
+    """Resolve a variant's lock as it stands, for its Python and platform; the lock's path.
+
+    Nothing is installed or downloaded but metadata, so a lock for a GPU can be checked on any machine. Raises
+    BenchmarkError, in the resolver's words, where a dependency is missing from it, two pins exclude each other, or a
+    version has no file for that platform with a hash that the lock names.
+    """
+    folder = IMAGES / image.name
+    lock = folder / variant.lock
+    with tempfile.TemporaryDirectory() as target:
+        done = subprocess.run(
+            [
+                *(*INSTALL, "--quiet", "--requirement", str(lock), "--target", target),
+                *resolver_options(variant.python, excludes(variant, folder), [variant.index] if with_index else []),
+            ],
+            capture_output=True,
+            text=True,
+        )
+    if done.returncode != 0:
+        raise BenchmarkError(f"{image.name}, {variant.name}: the lock does not resolve\n{done.stderr}")
     return lock
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def wheelhouse() -> Path:
         command = [sys.executable, "-m", "images.wheelhouse", "transformers", "--package", "torch"]
         subprocess.run(command, cwd=REPOSITORY, check=True)
     return WHEELHOUSE
+
+
+@pytest.fixture(scope="module")
+def findable_torch(wheelhouse: Path) -> Iterator[None]:
+    """PyTorch's wheel for the CPU where the resolver finds it, whichever index it came from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_FIND_LINKS", str(wheelhouse))
+        yield
 
 
 @pytest.fixture(scope="session")

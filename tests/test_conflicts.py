@@ -1,6 +1,5 @@
 """docs/why-images.md: what it says of two images is the resolver's answer to today's requirements."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,15 +106,7 @@ def cpu(name: str) -> tuple[Image, Variant]:
 
 
 @pytest.fixture(scope="module")
-def torch(wheelhouse: Path) -> Iterator[None]:
-    """PyTorch's wheel for the CPU where the resolver finds it, whichever index it came from."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UV_FIND_LINKS", str(wheelhouse))
-        yield
-
-
-@pytest.fixture(scope="module")
-def answers(torch: None) -> dict[Pair, Verdict]:
+def answers(findable_torch: None) -> dict[Pair, Verdict]:
     """What the resolver says today."""
     return {verdict.pair: verdict for verdict in ask_all(PAIRS, CATALOG.images, with_index=False)}
 
@@ -125,7 +116,7 @@ def test_the_resolver_still_gives_the_answer_that_was_written_down(pair: Pair, a
     assert answers[pair].one_environment == RECORDED[pair].one_environment
 
 
-@pytest.mark.usefixtures("torch")
+@pytest.mark.usefixtures("findable_torch")
 def test_a_contradiction_is_found_and_named() -> None:
     reference = Wanted.of(*cpu("reference"))
     other = replace(reference, pins=[("numpy", "1.26.4"), ("rouge-score", "0.1.2")])

@@ -49,6 +49,7 @@ MESSAGES = [
     ("fabric_down", "Error 802: system not yet initialized"),
     ("arch_not_built", "RuntimeError: CUDA error: no kernel image is available for execution on the device"),
     ("gpu_not_passed", "RuntimeError: No CUDA GPUs are available"),
+    ("gpu_not_passed", "RuntimeError: vLLM runs on no device here, cuda was asked for"),
     ("host_oom", "killed for exceeding its memory limit"),
     (
         "image_unavailable",

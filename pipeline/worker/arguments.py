@@ -120,9 +120,7 @@ def _add_actions(parser: argparse.ArgumentParser, catalog: Catalog, surroundings
     what.add_argument(
         "--job", type=Path, metavar="FILE", help="run the job of this file, as the orchestrator does; see --results"
     )
-    group.add_argument(
-        "--weights", metavar="FORMAT", help="with --prepare this format alone, such as hf, awq or awq-autoawq"
-    )
+    group.add_argument("--weights", metavar="FORMAT", help="with --prepare this format alone, such as hf, awq or w4a16")
 
 
 def _description(surroundings: Surroundings | None) -> str:

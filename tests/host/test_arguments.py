@@ -42,5 +42,7 @@ def test_all_leaves_out_what_is_for_asking_by_name() -> None:
     assert set(taken) == set(CATALOG.experiments) - by_name_only
 
 
-def test_an_experiment_by_name_only_can_be_asked_for() -> None:
-    assert parse(["--experiment", "vllm-autoawq", "--gpu", "cpu"], CATALOG, LAUNCHERS).experiments == ("vllm-autoawq",)
+@pytest.mark.parametrize("name", ["vllm-autoawq", "vllm-w4a16"])
+def test_an_experiment_by_name_only_can_be_asked_for(name: str) -> None:
+    assert CATALOG.experiments[name].by_name_only
+    assert parse(["--experiment", name, "--gpu", "cpu"], CATALOG, LAUNCHERS).experiments == (name,)

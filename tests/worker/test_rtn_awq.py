@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.worker.convert import awq_layout
+from pipeline.worker.convert import awq_layout, int4
 
 GROUP = 16
 
@@ -15,34 +15,33 @@ def random_weight(columns: int = 24, rows: int = 64) -> np.ndarray:
 def test_unpacking_gives_back_what_was_packed() -> None:
     values = np.random.default_rng(1).integers(0, 16, size=(5, 32), dtype=np.uint8)
 
-    assert np.array_equal(awq_layout.unpack(awq_layout.pack(values)), values)
+    assert np.array_equal(int4.unpack(int4.pack(values, awq_layout.COLUMNS), awq_layout.COLUMNS), values)
 
 
 def test_packing_interleaves_columns_as_awq_does() -> None:
     # The word of AWQ's own kernels for columns 0 to 7: even columns in the low half, odd ones in the high half.
-    packed = awq_layout.pack(np.arange(8, dtype=np.uint8).reshape(1, 8))
+    packed = int4.pack(np.arange(8, dtype=np.uint8).reshape(1, 8), awq_layout.COLUMNS)
 
     assert packed.dtype == np.int32
     assert packed.view(np.uint32)[0, 0] == 0x75316420
 
 
 def test_a_checkpoint_read_back_is_exactly_the_rounded_weight() -> None:
-    rounded = awq_layout.quantize(random_weight(), GROUP)
-    read = awq_layout.Quantized(
-        awq_layout.unpack(awq_layout.pack(rounded.codes)),
-        awq_layout.unpack(awq_layout.pack(rounded.zeros)),
-        rounded.scales,
-    )
+    weight = random_weight(rows=2 * int4.GROUP)
 
-    assert np.array_equal(read.dequantize(), rounded.dequantize())
+    read = awq_layout.from_parts(awq_layout.to_parts(weight))
+    assert np.array_equal(read, awq_layout.quantize(weight, int4.GROUP).dequantize())
 
 
 def test_shapes_are_those_of_an_awq_checkpoint() -> None:
-    rounded = awq_layout.quantize(random_weight(24, 64), GROUP)
+    parts = awq_layout.to_parts(random_weight(24, 2 * int4.GROUP))
 
-    assert awq_layout.pack(rounded.codes).shape == (64, 24 // 8)
-    assert awq_layout.pack(rounded.zeros).shape == (64 // GROUP, 24 // 8)
-    assert (rounded.scales.shape, rounded.scales.dtype) == ((64 // GROUP, 24), np.float16)
+    assert {name: part.shape for name, part in parts.items()} == {
+        "qweight": (2 * int4.GROUP, 24 // 8),
+        "qzeros": (2, 24 // 8),
+        "scales": (2, 24),
+    }
+    assert parts["scales"].dtype == np.float16
 
 
 def test_rounding_errs_by_about_half_a_step_at_most() -> None:

@@ -24,13 +24,15 @@ def test_an_image_knows_its_own_experiments_and_no_other_image() -> None:
     catalog, here = read_surroundings(dict(VLLM))
     assert set(catalog.images) == {"vllm"}
     own = [experiment.name for experiment in require_surroundings(here).experiments(catalog)]
-    assert own == ["vllm", "vllm-awq", "vllm-autoawq", "vllm-fp8"]
+    assert own == ["vllm", "vllm-awq", "vllm-autoawq", "vllm-w4a16", "vllm-fp8"]
 
 
-def test_an_image_knows_the_converters_that_are_its_own() -> None:
-    catalog, here = read_surroundings({**VLLM, "BENCHMARK_IMAGE": "autoawq"})
-    assert require_surroundings(here).converters(catalog) == ["autoawq"]
-    assert surroundings().converters(catalog) == []
+@pytest.mark.parametrize(
+    ("image", "converters"), [("autoawq", ["autoawq"]), ("llm-compressor", ["llm_compressor"]), ("vllm", [])]
+)
+def test_an_image_knows_the_converters_that_are_its_own(image: str, converters: list[str]) -> None:
+    catalog, here = read_surroundings({**VLLM, "BENCHMARK_IMAGE": image})
+    assert require_surroundings(here).converters(catalog) == converters
 
 
 def test_what_the_image_and_its_variant_declare_is_set_with_its_folders_filled_in(tmp_path: Path) -> None:

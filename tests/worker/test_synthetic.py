@@ -76,6 +76,30 @@ print(json.dumps(seen))
     assert seen["output_norm.weight"] == ["F32", [llama.HIDDEN], 1.0, 0.0]
 
 
+def test_the_library_of_compressed_tensors_reads_w4a16_weights_as_the_same_numbers(
+    inside: Inside, tmp_path: Path
+) -> None:
+    code = """
+import json, sys, torch, transformers
+from pathlib import Path
+from pipeline.worker import synthetic
+from pipeline.worker.convert import checkpoint, w4a16_layout
+folder = synthetic.write("w4a16", Path(sys.argv[1]))
+read = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+source = transformers.AutoModelForCausalLM.from_pretrained(folder.parent / "source").float()
+ours = transformers.AutoModelForCausalLM.from_pretrained(folder.parent / "source").float()
+ours.load_state_dict(checkpoint.dequantized(checkpoint.load_tensors(folder), w4a16_layout))
+ids = torch.arange(3, 40).unsqueeze(0)
+with torch.inference_mode():
+    logits = [model(ids).logits for model in (read, ours, source)]
+print(json.dumps([float((logits[0] - other).abs().max()) for other in logits[1:]]))
+"""
+    to_ours, to_source = inside("llm-compressor", code, str(tmp_path))
+
+    assert to_ours < 1e-4
+    assert to_source > 0.01
+
+
 def test_transformers_and_llama_cpp_read_a_text_as_the_same_bytes(inside: Inside, tmp_path: Path) -> None:
     code = """
 import json, sys

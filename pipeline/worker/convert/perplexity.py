@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.errors import BenchmarkError
+
 DOCUMENTS = 8
 WINDOW_TOKENS = 256
 
@@ -24,4 +26,24 @@ def perplexity(model: Any, tokenizer: Any, texts: Sequence[str], bos_id: int | N
             logits = model(tokens).logits[0, :-1].float()
         loss += float(torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="sum"))
         predicted += len(ids) - 1
-    return math.exp(loss / predicted) if predicted else None
+    return from_loss(loss / predicted) if predicted else None
+
+
+def from_loss(loss: float) -> float:
+    """The perplexity of a mean loss in nats; infinite where it is too large for a float, NaN for NaN."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
+
+
+def check_perplexity(before: float | None, after: float | None, worst_ratio: float = math.inf) -> None:
+    """A BenchmarkError for a checkpoint that is broken: one of infinite perplexity or NaN, or of too large a one.
+
+    before: the original's. worst_ratio: a checkpoint may have so many times that.
+    """
+    if before is None or after is None:
+        return
+    if not (math.isfinite(before) and math.isfinite(after) and after <= worst_ratio * before):
+        limit = "" if worst_ratio == math.inf else f"; above {worst_ratio:g} times it is not kept"
+        raise BenchmarkError(f"the quantised model is broken: perplexity {after:.1f}, {before:.1f} before{limit}")

@@ -4,10 +4,44 @@ The same numbers come out every time. What it writes means nothing, but is print
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from pipeline.spec import Model, WeightsSource
 from pipeline.worker.synthetic import checkpoint, gguf, llama
+
+
+def write(form: str, folder: Path) -> Path:
+    """Write MODEL's weights in that format into the existing, empty folder; what an engine is to open.
+
+    form: a key of MODEL.weights (KeyError otherwise). Those that are rounded from hf need torch and safetensors, the
+    others nothing.
+    """
+    return _WRITERS[form](folder)
+
+
+def _write_rounded(layout: str, folder: Path) -> Path:
+    """In a layout of the converters and by their code, so that what is checked is what runs."""
+    from pipeline.worker.convert.checkpoint import write_rounded
+
+    source, target = folder / "source", folder / "rounded"
+    source.mkdir()
+    target.mkdir()
+    write_rounded(checkpoint.write(source), target, import_module(f"pipeline.worker.convert.{layout}"))
+    return target
+
+
+_WRITERS: Mapping[str, Callable[[Path], Path]] = {
+    "hf": checkpoint.write,
+    "awq": partial(_write_rounded, "awq_layout"),
+    # the same layout; its converter is tried in its own image, and so is that of w4a16
+    "awq-autoawq": partial(_write_rounded, "awq_layout"),
+    "w4a16": partial(_write_rounded, "w4a16_layout"),
+    "gguf": gguf.write,
+}
+QUANTIZED = frozenset(_WRITERS) - {"hf"}
+"""The formats whose weights are quantised already."""
 
 MODEL = Model(
     name="synthetic",
@@ -18,33 +52,5 @@ MODEL = Model(
     prompt="synthetic",
     bos_id=llama.BOS_ID,
     eos_ids=(llama.EOS_ID,),
-    weights={form: WeightsSource("convert", kind="synthetic") for form in ("hf", "awq", "awq-autoawq", "gguf")},
+    weights={form: WeightsSource("convert", kind="synthetic") for form in _WRITERS},
 )
-
-
-def write(form: str, folder: Path) -> Path:
-    """Write MODEL's weights in that format into the existing, empty folder; what an engine is to open.
-
-    form: a key of MODEL.weights (KeyError otherwise). awq needs torch and safetensors, the others nothing.
-    """
-    return _WRITERS[form](folder)
-
-
-def _write_awq(folder: Path) -> Path:
-    """As --prepare makes it, so that what is checked is what runs."""
-    from pipeline.worker.convert import rtn_awq
-
-    source, target = folder / "source", folder / "awq"
-    source.mkdir()
-    target.mkdir()
-    rtn_awq.convert(checkpoint.write(source), target, texts=(), bos_id=llama.BOS_ID)
-    return target
-
-
-_WRITERS: Mapping[str, Callable[[Path], Path]] = {
-    "hf": checkpoint.write,
-    "awq": _write_awq,
-    # the same layout; its converter is tried in its own image
-    "awq-autoawq": _write_awq,
-    "gguf": gguf.write,
-}

@@ -29,7 +29,6 @@ DOCUMENTS = (
 )
 JOB_FILE = "job.json"
 OUTCOME_FILE = "outcome.json"
-PREQUANTIZED = ("awq", "awq-autoawq", "gguf")
 MIB = 1024**2
 
 WRONG_OUTPUT = "its kernels do not work on this device: take another variant of the image, or another version of it"
@@ -73,7 +72,7 @@ def try_out(job: Job, form: str | None, folder: Path) -> Outcome:
             tokens = check_generation(backend, build_requests(backend, DOCUMENTS, job.workload, job.model), job)
             settings, memory = backend.settings(), backend.memory()
             if job.model is not None:
-                check_report(settings, memory, job, prequantized=form in PREQUANTIZED)
+                check_report(settings, memory, job, prequantized=form in synthetic.QUANTIZED)
             return Outcome(describe(tokens, settings, memory, risen))
     except Fault as fault:
         return Outcome(fault=str(fault), fix=fault.fix)

@@ -1,9 +1,10 @@
-"""A checkpoint of a small trained Llama, made as AutoAWQ's image makes it, read back and run by vLLM.
+"""Checkpoints of a small trained Llama, made as the images that calibrate make them, read back and run by vLLM.
 
-Minutes of work, so it is done where both environments are there: `python orchestrator.py --experiment vllm-autoawq
---prepare` makes them.
+Minutes of work, so it is done where the environments are there: `python orchestrator.py --experiment vllm-autoawq
+--experiment vllm-w4a16 --prepare` makes them.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,29 @@ from pipeline.catalog import load_catalog
 from pipeline.host.environments import environment_folder
 from tests.worker.conftest import Inside
 
+
+@dataclass(frozen=True)
+class Maker:
+    """layout: a converter's module; scale: what its scales' names end in. quantization: what vLLM calls the format."""
+
+    image: str
+    form: str
+    layout: str
+    scale: str
+    quantization: str
+    made_by: str
+
+
+MAKERS = (
+    Maker("autoawq", "awq-autoawq", "awq_layout", ".scales", "awq", "AutoAWQ 0.2.9, "),
+    Maker(
+        "llm-compressor", "w4a16", "w4a16_layout", ".weight_scale", "compressed-tensors", "llm-compressor 0.14.0.1, "
+    ),
+)
+
 # Byte by byte it learns spelling and short words from the documents that are not held out.
 TRAIN = """
-import json, sys
+import importlib, json, sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +48,14 @@ from pipeline.documents import read_documents
 from pipeline.spec import JobWeights
 from pipeline.weights import source_sha256, weights_folder, write_manifest
 from pipeline.worker import synthetic
-from pipeline.worker.convert import awq_checkpoint, rtn_awq
+from pipeline.worker.convert import checkpoint
 from pipeline.worker.convert.perplexity import DOCUMENTS
 from pipeline.worker.prepare import prepare_model
 
 STEPS, BATCH, WINDOW = 150, 4, 128
 cache, data = Path(sys.argv[1]), Path(sys.argv[2])
+image, form, layout, scale = sys.argv[3:]
+layout = importlib.import_module(f"pipeline.worker.convert.{layout}")
 torch.manual_seed(0)
 torch.set_num_threads(1)
 catalog = load_catalog()
@@ -60,21 +83,24 @@ model.half().save_pretrained(source)
 fetched = JobWeights("hf", source.relative_to(cache).as_posix(), "real", "trained", "0" * 64)
 write_manifest(source, fetched, source_sha256(catalog, "small", "hf"))
 
-made = prepare_model(catalog, "small", "awq-autoawq", "autoawq", cache, data)["awq-autoawq"]
+made = prepare_model(catalog, "small", form, image, cache, data)[form]
 
+held_out = texts[:DOCUMENTS]
 rounded = cache / "rounded"
 rounded.mkdir()
-plain = rtn_awq.convert(source, rounded, texts, bos)
+checkpoint.write_rounded(source, rounded, layout)
+_, of_rounded = checkpoint.perplexities(source, rounded, layout, held_out, bos)
 tensors = load_file(cache / made.path / "model.safetensors")
-for name in [name for name in tensors if name.endswith(".scales")]:
+stored = sorted({str(tensor.dtype) for tensor in tensors.values() if tensor.is_floating_point()})
+for name in [name for name in tensors if name.endswith(scale)]:
     tensors[name] = tensors[name] * 32
 broken = cache / "broken"
 broken.mkdir()
 save_file(tensors, broken / "model.safetensors")
-_, of_broken = awq_checkpoint.perplexities(source, broken, texts[:DOCUMENTS], bos)
+_, of_broken = checkpoint.perplexities(source, broken, layout, held_out, bos)
 print()
 print(json.dumps({"folder": str(cache / made.path), "made_by": made.made_by, "original": made.perplexity_original,
-                  "autoawq": made.perplexity, "rounded": plain.perplexity, "broken": of_broken}))
+                  "made": made.perplexity, "rounded": of_rounded, "broken": of_broken, "stored": stored}))
 """
 
 GENERATE = """
@@ -95,34 +121,51 @@ print(json.dumps({"text": completion.text, "tokens": len(completion.output_ids),
 """
 
 
-@pytest.fixture(scope="module")
-def made(cache: Path, data: Path, inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The checkpoint's folder, and the perplexities of all that was compared."""
-    for name in ("autoawq", "vllm"):
+@dataclass(frozen=True)
+class Made:
+    """seen: the checkpoint's folder, and the perplexities of all that was compared."""
+
+    maker: Maker
+    seen: dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=MAKERS, ids=lambda maker: maker.form)
+def made(
+    request: pytest.FixtureRequest, cache: Path, data: Path, inside: Inside, tmp_path_factory: pytest.TempPathFactory
+) -> Made:
+    """What each maker made of the same model."""
+    maker: Maker = request.param
+    for name in (maker.image, "vllm"):
         image = load_catalog().images[name]
         if not environment_folder(cache, image, image.variants[0]).is_dir():
             pytest.skip(f"the environment of image {name} is not there; see the top of this file")
-    seen: dict[str, Any] = inside("autoawq", TRAIN, str(tmp_path_factory.mktemp("cache")), str(data))
-    return seen
+    folder = tmp_path_factory.mktemp("cache")
+    seen = inside(maker.image, TRAIN, str(folder), str(data), maker.image, maker.form, maker.layout, maker.scale)
+    return Made(maker, seen)
 
 
-def test_its_perplexity_is_near_the_originals(made: dict[str, Any]) -> None:
-    assert made["original"] < 50  # it has learnt something: 259 tokens that are all as likely make 259
-    assert made["autoawq"] < 1.1 * made["original"]
+def test_its_perplexity_is_near_the_originals(made: Made) -> None:
+    assert made.seen["original"] < 50  # it has learnt something: 259 tokens that are all as likely make 259
+    assert made.seen["made"] < 1.1 * made.seen["original"]
 
 
-def test_how_it_was_made_says_what_it_was_calibrated_on(made: dict[str, Any]) -> None:
-    assert made["made_by"].startswith("AutoAWQ 0.2.9, 4-bit, group 128, calibrated on 128 windows")
-    assert "from 22 documents; perplexities over 8 others" in made["made_by"]
+def test_how_it_was_made_says_what_it_was_calibrated_on(made: Made) -> None:
+    assert made.seen["made_by"].startswith(made.maker.made_by)
+    assert "4-bit, group 128, calibrated on 128 windows" in made.seen["made_by"]
+    assert "from 22 documents; perplexities over 8 others" in made.seen["made_by"]
 
 
-def test_a_damaged_checkpoint_shows_in_its_perplexity(made: dict[str, Any]) -> None:
-    assert made["broken"] > 1.1 * made["original"]
+def test_what_is_not_packed_takes_no_more_room_than_in_the_original(made: Made) -> None:
+    assert made.seen["stored"] == ["torch.float16"]
 
 
-def test_vllm_loads_it_as_awq_and_writes_words(made: dict[str, Any], inside: Inside) -> None:
-    seen = inside("vllm", GENERATE, made["folder"])
+def test_a_damaged_checkpoint_shows_in_its_perplexity(made: Made) -> None:
+    assert made.seen["broken"] > 1.1 * made.seen["original"]
 
-    assert "awq" in seen["quantization"]
+
+def test_vllm_loads_it_in_its_format_and_writes_words(made: Made, inside: Inside) -> None:
+    seen = inside("vllm", GENERATE, made.seen["folder"])
+
+    assert made.maker.quantization in seen["quantization"]
     assert seen["tokens"] == 32
     assert seen["text"].isascii() and " " in seen["text"].strip()

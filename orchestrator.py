@@ -69,7 +69,10 @@ def prepare(session: Session, logs: Path, watcher: LineWatcher) -> Prepared:
     if session.remark:
         watcher.note(session.remark)
     session.launcher.clean()
-    preparation = Preparation(session.catalog, session.launcher, session.arguments.cache, logs, watcher)
+    arguments = session.arguments
+    preparation = Preparation(
+        session.catalog, session.launcher, session.hardware, arguments.variants, arguments.cache, logs, watcher
+    )
     return preparation.prepare(session.planned, session.model)
 
 

@@ -121,6 +121,23 @@ def _unfit(experiment: Experiment, model: Model, hardware: Hardware) -> str | No
     return None
 
 
+def preparing_variant(
+    image: Image, hardware: Hardware, why_not: WhyNot, forced: Mapping[str, str] | None = None
+) -> Variant | None:
+    """The variant in which an image makes weights; None where none of them can run here. why_not, forced: see select.
+
+    Fetching and rewriting take no GPU: an engine's image does them in the first of its variants. An image that makes
+    weights and runs nothing calibrates them, at a GPU's speed where there is one: the newest that driver and GPU can
+    run, else the one for a CPU.
+    """
+    insisted = (forced or {}).get(image.name)
+    runnable = [item for item in image.variants if insisted in (None, item.name) and why_not(image, item) is None]
+    if image.provides is None and insisted is None:
+        suited = [item for item in newest_first(runnable) if unsuited_hardware(item, hardware) is None]
+        runnable = [item for device in (hardware.gpu.device, "cpu") for item in suited if item.device == device]
+    return next(iter(runnable), None)
+
+
 def newest_first(variants: Iterable[Variant]) -> list[Variant]:
     """By their CUDA version; those without one stay in the order of their file."""
     return sorted(variants, key=lambda variant: [-int(part) for part in (variant.cuda or "0").split(".")])

@@ -1,14 +1,15 @@
 """Everything a run needs before any GPU time: environments and weights, each failure kept to what depends on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.catalog import Catalog
 from pipeline.errors import BenchmarkError
+from pipeline.hardware import Hardware
 from pipeline.host.launchers import Launcher
 from pipeline.host.watcher import Watcher
-from pipeline.plan import Selected, Skipped, formats_needed
+from pipeline.plan import Selected, Skipped, formats_needed, preparing_variant
 from pipeline.spec import Image, JobWeights, Model, Variant
 from pipeline.weights import read_weights
 
@@ -49,11 +50,13 @@ class Prepared:
 class Preparation:
     """Makes environments, then weights. Only this touches the network, and only for what isn't there yet.
 
-    logs: the folder for the logs of what is made.
+    hardware, forced: what decides an image's variant, as in plan.select. logs: the folder for the logs of what is made.
     """
 
     catalog: Catalog
     launcher: Launcher
+    hardware: Hardware
+    forced: Mapping[str, str]
     cache: Path
     logs: Path
     watcher: Watcher
@@ -90,12 +93,9 @@ class Preparation:
         base = prepared.weights.get(source.convert_from) if source.convert_from else None
         if isinstance(base, Broken):
             return Broken(f"{model.name} {form}: made from {source.convert_from}, which failed", base.log)
-        runnable = [item for item in image.variants if self.launcher.why_not(image, item) is None]
-        if image.provides is None:
-            # calibrating takes a GPU's speed, where the experiments have one
-            devices = {item.device for item in variants.values()}
-            runnable.sort(key=lambda item: item.device not in devices)
-        variant = variants.get(image_name) or next(iter(runnable), None)
+        variant = variants.get(image_name) or preparing_variant(
+            image, self.hardware, self.launcher.why_not, self.forced
+        )
         if variant is None:
             return Broken(f"{model.name} {form}: image {image_name} prepares it and can't run on this machine", log)
         if image_name not in variants:

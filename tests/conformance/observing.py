@@ -34,7 +34,8 @@ def observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
     """What the probe saw of an experiment, on the embedded model if it has one. folder: for what is made for it."""
     [item] = select([name], CATALOG, MODEL, CPU, launcher.why_not)
     assert isinstance(item, Selected)
-    prepared = Preparation(CATALOG, launcher, launcher.cache, folder, LineWatcher()).prepare([item], MODEL)
+    preparation = Preparation(CATALOG, launcher, CPU, {}, launcher.cache, folder, LineWatcher())
+    prepared = preparation.prepare([item], MODEL)
     assert prepared.obstacle(item) is None
     path = "sample/howto_en.jsonl"
     chosen = choose(read_documents(launcher.data / path), DOCS, 0)

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.catalog import load_catalog
 from pipeline.hardware import Hardware
-from pipeline.plan import ANY_IMAGE, Request, Selected, Skipped, formats_needed, make_job, select
+from pipeline.plan import ANY_IMAGE, Request, Selected, Skipped, formats_needed, make_job, preparing_variant, select
 from pipeline.spec import HostFacts, Image, Job, JobGpu, JobWeights, Variant
 from tests.builders import make_workload
 
@@ -191,3 +191,36 @@ def test_vllm_batches_by_itself_unless_told() -> None:
 
 def test_formats_come_after_what_they_are_made_from() -> None:
     assert list(formats_needed([planned("vllm-awq", CPU)], MODEL)) == ["gguf", "hf", "awq"]
+
+
+def no_gpu(_image: Image, variant: Variant) -> str | None:
+    return "no GPU here" if variant.device == "cuda" else None
+
+
+def preparing(name: str, hardware: Hardware, forced: Mapping[str, str] | None = None) -> str | None:
+    variant = preparing_variant(CATALOG.images[name], hardware, can_run, forced)
+    return variant.name if variant else None
+
+
+def test_an_engines_image_prepares_without_a_gpu() -> None:
+    assert preparing("transformers", A100) == "cpu"
+
+
+def test_what_calibrates_does_so_in_the_newest_variant_that_driver_and_gpu_can_run() -> None:
+    assert preparing("llm-compressor", A100) == "cu130"
+    assert preparing("llm-compressor", replace(A100, driver=550)) == "cu128"
+    assert preparing("llm-compressor", CPU) == "cpu"
+
+
+def test_what_calibrates_does_so_on_the_cpu_where_no_variant_is_for_the_gpu() -> None:
+    blackwell = replace(A100, compute_capability=10.0)
+    assert preparing("autoawq", blackwell) == "cpu"
+    assert preparing_variant(CATALOG.images["autoawq"], A100, no_gpu) == CATALOG.images["autoawq"].variants[0]
+
+
+def test_the_user_can_insist_on_the_variant_that_calibrates() -> None:
+    assert preparing("autoawq", A100, {"autoawq": "cpu"}) == "cpu"
+
+
+def test_no_variant_prepares_where_none_can_run() -> None:
+    assert preparing_variant(CATALOG.images["flash-attn"], A100, no_gpu) is None

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
+from images.install import JOBS_VARIABLE
 from pipeline.catalog import IMAGES, load_catalog
 from pipeline.files import write_atomically
-from pipeline.host.building import JOBS_VARIABLE
 from pipeline.host.docker.build import BASE_PREFIX, BUILD_BASE_PREFIX, by_variant_name
 from pipeline.host.docker.container import Bind, ContainerSpec
 from pipeline.host.docker.engine import settings
@@ -94,7 +94,8 @@ def _arguments(image: Image, variant: Variant) -> Mapping[str, str]:
         if argument in arguments:
             arguments[argument] = _replaceable(by_variant_name(prefix, variant.name), arguments[argument])
     if variant.build_packages:
-        words = [f"{name}={_replaceable(name, value)}" for name, value in image.build_environment.items()]
+        # quoted, since the user's own values may hold spaces
+        words = [f"'{name}={_replaceable(name, value)}'" for name, value in image.build_environment.items()]
         arguments |= {"BUILD_ENVIRONMENT": " ".join(words), JOBS_VARIABLE: _replaceable(JOBS_VARIABLE, "")}
     return arguments
 

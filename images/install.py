@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,11 @@ CA_VARIABLE = "PIP_CERT"
 CONFIG_VARIABLE = "PIP_CONFIG_FILE"
 PACKAGE_FILES = (".whl", ".gz")
 KEY_DIGITS = 12
+
+JOBS_VARIABLE = "MAX_JOBS"
+"""How many compilers a build may run at once; by default each package decides. It changes no outcome."""
+JOBS_ALIASES = ("NPROC",)
+"""What packages call it that don't know that name: xllamacpp."""
 
 QUIET = ("--quiet", "--disable-pip-version-check")
 PIP_INSTALL = ("pip", "install", *QUIET, "--no-deps", "--no-compile")
@@ -151,6 +157,15 @@ def build_key(lock: str, environment: Mapping[str, str]) -> str:
     return digest.hexdigest()[:KEY_DIGITS]
 
 
+def build_environment(folder: Path, variables: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
+    """All variables of a build in that virtual environment. variables: the build's own; inherited: this process's."""
+    # Building a package from source needs the tools installed beside it, such as ninja.
+    path = f"{folder / 'bin'}{os.pathsep}{inherited.get('PATH', os.defpath)}"
+    jobs = inherited.get(JOBS_VARIABLE)
+    aliases = dict.fromkeys(JOBS_ALIASES, jobs) if jobs else {}
+    return {**inherited, **aliases, **variables, "PATH": path}
+
+
 def python_of(lock: str) -> str | None:
     """The Python that a lock was compiled for, from its header."""
     found = re.search(r"(?m)^# for Python ([\d.]+)", lock)
@@ -165,7 +180,7 @@ def main() -> int:
     parser.add_argument("--index", help="a package index for versions with a local part")
     parser.add_argument("--build", nargs="*", default=[], metavar="PACKAGE", help="packages to build, without wheels")
     parser.add_argument(
-        "--build-environment", nargs="*", default=[], metavar="NAME=VALUE", help="variables for building them"
+        "--build-environment", default="", metavar="WORDS", help="NAME=value for building them, quoted as in a shell"
     )
     parser.add_argument("--builds", type=Path, metavar="DIR", help="where they are built, kept between builds")
     parser.add_argument("--wheelhouse", type=Path, metavar="DIR", help="a folder of files from the lock, asked first")
@@ -180,10 +195,8 @@ def main() -> int:
     for variable, path in ((CA_VARIABLE, arguments.ca), (CONFIG_VARIABLE, arguments.pip_config)):
         if path is not None and path.exists():
             os.environ[variable] = str(path)
-    variables = dict(word.split("=", 1) for word in arguments.build_environment)
-    # Building a package from source needs the tools installed beside it, such as ninja.
-    path = f"{arguments.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    os.environ.update(variables, PATH=path)
+    variables = dict(word.split("=", 1) for word in shlex.split(arguments.build_environment))
+    os.environ.update(build_environment(arguments.folder, variables, os.environ))
     steps = install_steps(lock, arguments.index, arguments.build, arguments.wheelhouse)
     builds = (arguments.builds or arguments.folder / "builds") / build_key(lock, variables)
     try:

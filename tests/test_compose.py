@@ -2,7 +2,9 @@
 
 import os
 import re
+import shlex
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,11 @@ def default(value: str) -> str:
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
 
 
+def read(arguments: Mapping[str, str]) -> dict[str, Any]:
+    """A build's arguments with the words of BUILD_ENVIRONMENT as the installer reads them, however they are quoted."""
+    return {key: shlex.split(value) if key == "BUILD_ENVIRONMENT" else value for key, value in arguments.items()}
+
+
 def declared(name: str) -> tuple[Image, Variant, dict[str, Any]]:
     return *VARIANTS[name], SERVICES[name]
 
@@ -63,10 +70,11 @@ def test_there_is_a_service_for_each_variant_that_has_a_base_and_one_that_prepar
 @every_variant
 def test_a_service_builds_with_the_catalogues_arguments(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     image, variant, service = declared(name)
-    monkeypatch.delenv("FLASH_ATTN_CUDA_ARCHS", raising=False)
+    for variable in image.build_environment:
+        monkeypatch.delenv(variable, raising=False)
     given = {key: default(value) for key, value in service["build"]["args"].items()}
     arguments = {key: value for key, value in given.items() if value}  # one without a value is none
-    assert arguments == build_arguments(image, variant)
+    assert read(arguments) == read(build_arguments(image, variant))
 
 
 @every_variant
@@ -163,5 +171,10 @@ def test_an_image_without_a_backend_prepares_instead_of_running() -> None:
 
 def test_a_build_from_source_can_be_narrowed_from_the_environment() -> None:
     args = config(FLASH_ATTN_CUDA_ARCHS="90", MAX_JOBS="4")["services"]["flash-attn-cu130"]["build"]["args"]
-    assert "FLASH_ATTN_CUDA_ARCHS=90" in args["BUILD_ENVIRONMENT"].split()
+    assert "FLASH_ATTN_CUDA_ARCHS=90" in shlex.split(args["BUILD_ENVIRONMENT"])
     assert args["MAX_JOBS"] == "4"
+
+
+def test_a_value_with_spaces_stays_one_word_of_a_build() -> None:
+    args = config(CMAKE_ARGS="-DA=1 -DB=2")["services"]["llama-cpp-cu130"]["build"]["args"]
+    assert "CMAKE_ARGS=-DA=1 -DB=2" in shlex.split(args["BUILD_ENVIRONMENT"])

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from images.install import InstallError, InstallStep, build_key, build_wheels, install, install_steps, python_of
+from images.install import (
+    InstallError,
+    InstallStep,
+    build_environment,
+    build_key,
+    build_wheels,
+    install,
+    install_steps,
+    python_of,
+)
 from pipeline.catalog import load_catalog
 from pipeline.plan import lock_path
 from pipeline.spec import Image
@@ -194,3 +203,14 @@ def test_builds_against_another_lock_or_with_other_variables_are_kept_apart() ->
     keys = {build_key(LOCK, {}), build_key(LOCK + "x==1", {}), build_key(LOCK, {"ARCHS": "80"}),
             build_key(LOCK, {"ARCHS": "90"})}  # fmt: skip
     assert len(keys) == 4
+
+
+def test_a_build_finds_the_tools_of_its_environment_first(tmp_path: Path) -> None:
+    variables = build_environment(tmp_path, {"ARCHS": "90"}, {"PATH": "/usr/bin", "HOME": "/root"})
+    assert variables == {"PATH": f"{tmp_path / 'bin'}:/usr/bin", "HOME": "/root", "ARCHS": "90"}
+
+
+def test_how_many_compilers_may_run_is_told_under_every_name() -> None:
+    variables = build_environment(Path("venv"), {}, {"MAX_JOBS": "4", "NPROC": "64"})
+    assert (variables["MAX_JOBS"], variables["NPROC"]) == ("4", "4")
+    assert "NPROC" not in build_environment(Path("venv"), {}, {"MAX_JOBS": ""})

@@ -5,9 +5,6 @@ from collections.abc import Mapping
 
 from pipeline.spec import Image, Variant
 
-JOBS_VARIABLE = "MAX_JOBS"
-"""How many compilers a build may run at once; by default each package decides. It changes no outcome."""
-
 
 def build_variables(image: Image, variant: Variant, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The image's build_environment, with the user's own values where the environment has any; none without a build."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from images.install import WHEELHOUSE, InstallError, build_key, install, install_steps
+from images.install import WHEELHOUSE, InstallError, build_environment, build_key, install, install_steps
 from pipeline.errors import BenchmarkError
 from pipeline.files import write_atomically
 from pipeline.host.building import build_variables
@@ -63,9 +63,7 @@ def _make(cache: Path, folder: Path, image: Image, variant: Variant, log: Path) 
         shutil.rmtree(folder)  # left half made by a process that died
     log.parent.mkdir(parents=True, exist_ok=True)
     variables = build_variables(image, variant)
-    # Building a package from source needs the tools installed beside it, such as ninja.
-    path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    environment = os.environ | variables | {"PATH": path}
+    environment = build_environment(folder, variables, os.environ)
     lock = lock_path(image, variant).read_text(encoding="utf-8")
     steps = install_steps(lock, variant.index, variant.build_packages, WHEELHOUSE)
     builds = cache / "builds" / build_key(lock, variables)

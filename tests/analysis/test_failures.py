@@ -69,6 +69,12 @@ MESSAGES = [
     ),
     ("gpu_not_passed", "RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU"),
     ("gpu_not_passed", "RuntimeError: Failed to infer device type, please set the environment variable"),
+    (
+        "driver_too_old",
+        "ggml_cuda_init: failed to initialize CUDA: CUDA driver version is insufficient for CUDA runtime version\n"
+        "RuntimeError: llama.cpp finds no GPU (only CPU): no CUDA build of xllamacpp, or no driver",
+    ),
+    ("gpu_not_passed", "RuntimeError: llama.cpp finds no GPU (only CPU): no CUDA build of xllamacpp, or no driver"),
     ("libcuda_missing", "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory"),
     ("cuda_major_mismatch", "ImportError: libcudart.so.12: cannot open shared object file: No such file or directory"),
     ("ptxas_old", "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'"),

@@ -22,7 +22,7 @@ def test_an_unknown_image_of_a_variant_is_refused_with_the_nearest() -> None:
 
 def test_a_variant_that_an_image_lacks_is_refused_with_those_it_has() -> None:
     with pytest.raises(UsageError, match=r"unknown variant 'cu130'; .*cpu"):
-        parse_variants(["llama-cpp=cu130"], CATALOG)
+        parse_variants(["reference=cu130"], CATALOG)
 
 
 def test_a_mirror_is_only_for_what_is_pulled() -> None:

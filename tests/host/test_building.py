@@ -1,5 +1,6 @@
 """What packages without wheels are built with, and that it makes another environment and another image."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipeline.host.building import build_variables
 from pipeline.host.docker.build import BuildOptions, build_options
 from pipeline.host.docker.images import build_arguments, content
 from pipeline.host.environments import environment_folder
+from pipeline.spec import Image
 
 IMAGE = load_catalog().images["flash-attn"]
 VARIANT = IMAGE.variants[0]
@@ -42,3 +44,23 @@ def test_how_many_compilers_run_at_once_makes_no_other_image(monkeypatch: pytest
     monkeypatch.setenv("MAX_JOBS", "4")
     assert content(IMAGE, VARIANT) == before
     assert "MAX_JOBS" in build_options(IMAGE, VARIANT, BuildOptions(), None)
+
+
+@pytest.mark.parametrize("image", load_catalog().images.values(), ids=lambda image: image.name)
+def test_the_installer_reads_in_a_container_what_the_image_declares(image: Image) -> None:
+    for variant in image.variants:
+        words = shlex.split(build_arguments(image, variant).get("BUILD_ENVIRONMENT", ""))
+        assert dict(word.split("=", 1) for word in words) == build_variables(image, variant)
+
+
+def test_a_build_of_llama_cpp_has_all_that_fetches_switched_off() -> None:
+    variables = load_catalog().images["llama-cpp"].build_environment
+    fetching = ("LLAMA_BUILD_BORINGSSL", "LLAMA_LLGUIDANCE", "LLAMA_USE_PREBUILT_UI")
+    assert {f"-D{option}=OFF" for option in fetching} <= set(variables["CMAKE_ARGS"].split())
+    assert variables["GIT_ALLOW_PROTOCOL"] == "file"
+
+
+def test_llama_cpp_is_built_for_the_architectures_that_its_variants_name() -> None:
+    image = load_catalog().images["llama-cpp"]
+    built = [int(word.removesuffix("-real")) / 10 for word in image.build_environment["CUDA_ARCHITECTURES"].split(";")]
+    assert [list(variant.architectures) for variant in image.variants if variant.build_packages] == [built, built]

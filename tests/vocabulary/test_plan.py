@@ -120,7 +120,12 @@ def test_insisting_on_a_variant_that_an_image_lacks_skips_it_with_those_it_has()
 
 
 def test_an_image_without_a_variant_for_the_device_is_skipped_and_never_run_on_another() -> None:
-    assert reason("gguf-q4", A100) == "image llama-cpp has no variant for cuda"
+    image = CATALOG.images["llama-cpp"]
+    for_cpus = replace(image, variants=tuple(variant for variant in image.variants if variant.device == "cpu"))
+    catalog = replace(CATALOG, images={**CATALOG.images, image.name: for_cpus})
+    [item] = select(["gguf-q4"], catalog, MODEL, A100, can_run)
+    assert isinstance(item, Skipped)
+    assert item.reason == "image llama-cpp has no variant for cuda"
 
 
 def test_a_model_without_the_weights_is_the_reason() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from images.install import JOBS_VARIABLE
 from pipeline.errors import BenchmarkError, UsageError
-from pipeline.host.building import JOBS_VARIABLE
 from pipeline.host.docker.images import DOCKERFILE, alias, build_arguments, reference
 from pipeline.host.docker.labels import labels, source_url
 from pipeline.plan import REPOSITORY

@@ -1,5 +1,6 @@
 """The images' names, and what each is made of: an image with the same content is the same, wherever it was built."""
 
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -70,6 +71,6 @@ def build_arguments(
         "SYSTEM_PACKAGES": " ".join(variant.system_packages),
         "INDEX": variant.index,
         "BUILD_PACKAGES": " ".join(variant.build_packages),
-        "BUILD_ENVIRONMENT": " ".join(f"{name}={value}" for name, value in build_variables(image, variant).items()),
+        "BUILD_ENVIRONMENT": shlex.join(f"{name}={value}" for name, value in build_variables(image, variant).items()),
     }
     return {name: value for name, value in given.items() if value}

@@ -16,9 +16,11 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
-import xllamacpp
-
 from pipeline.worker.backend import Backend, Completion, MemoryUse, OnStep, Request, Settings, Setup
+from pipeline.worker.cuda_libraries import import_with_cuda
+from pipeline.worker.telemetry import device_meter
+
+xllamacpp = import_with_cuda("xllamacpp")
 
 ALL_LAYERS = 9999
 CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to a multiple of this
@@ -55,13 +57,14 @@ class LlamaCpp:
         self._busy_slots = 0
 
     def load(self) -> None:
-        """Raises RuntimeError where a GPU is asked for and this build of llama.cpp has none to use."""
-        devices = xllamacpp.get_device_info()
-        gpu = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
-        if self._setup.device == "cuda" and not any(device["type"] == gpu for device in devices):
-            names = ", ".join(device["name"] for device in devices)
-            raise RuntimeError(f"llama.cpp finds no GPU (only {names}): no CUDA build of xllamacpp, or no driver")
-        self._server = xllamacpp.Server(self._params)
+        """Raises RuntimeError where a GPU is asked for and this build of llama.cpp has none, or leaves it empty."""
+        device = self._setup.device
+        if device == "cuda":
+            _require_gpu()
+        with device_meter(device) as meter:
+            self._server = xllamacpp.Server(self._params)
+            if device == "cuda" and self._params.n_gpu_layers == ALL_LAYERS:  # unless the options ask for fewer
+                check_offloaded(meter.used_bytes(), self.memory().weights_bytes or 0)
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """Token ids of prompts, as Backend.encode says."""
@@ -220,6 +223,27 @@ class LlamaCpp:
             yield response
         finally:
             connection.close()  # ends what is still running of the request
+
+
+def _require_gpu() -> None:
+    """Not to be called later: xllamacpp's answer leaves ggml's log unfiltered, which has a line for each step."""
+    devices = xllamacpp.get_device_info()
+    gpu = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
+    if not any(device["type"] == gpu for device in devices):
+        names = ", ".join(device["name"] for device in devices)
+        raise RuntimeError(f"llama.cpp finds no GPU (only {names}): no CUDA build of xllamacpp, or no driver")
+
+
+def check_offloaded(risen_bytes: int | None, weights_bytes: int) -> None:
+    """RuntimeError where the GPU's used memory rose by far less than the weights in loading: no silent fall-back.
+
+    Half of them will do, since llama.cpp keeps the input embeddings in main memory. risen_bytes: None if unknown.
+    """
+    if risen_bytes is not None and risen_bytes < weights_bytes / 2:
+        raise RuntimeError(
+            "llama.cpp runs on cpu here, cuda was asked for: "
+            f"loading {weights_bytes} bytes of weights took {risen_bytes} bytes of the GPU's memory"
+        )
 
 
 def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:

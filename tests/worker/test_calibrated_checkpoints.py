@@ -1,8 +1,4 @@
-"""Checkpoints of a small trained Llama, made as the images that calibrate make them, read back and run by vLLM.
-
-Minutes of work, so it is done where the environments are there: `python orchestrator.py --experiment vllm-autoawq
---experiment vllm-w4a16 --prepare` makes them.
-"""
+"""Checkpoints of a small trained Llama, made as the images that calibrate make them, read back and run by vLLM."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from pipeline.catalog import load_catalog
-from pipeline.host.environments import environment_folder
 from tests.worker.conftest import Inside
 
 
@@ -130,15 +124,9 @@ class Made:
 
 
 @pytest.fixture(scope="module", params=MAKERS, ids=lambda maker: maker.form)
-def made(
-    request: pytest.FixtureRequest, cache: Path, data: Path, inside: Inside, tmp_path_factory: pytest.TempPathFactory
-) -> Made:
+def made(request: pytest.FixtureRequest, data: Path, inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """What each maker made of the same model."""
     maker: Maker = request.param
-    for name in (maker.image, "vllm"):
-        image = load_catalog().images[name]
-        if not environment_folder(cache, image, image.variants[0]).is_dir():
-            pytest.skip(f"the environment of image {name} is not there; see the top of this file")
     folder = tmp_path_factory.mktemp("cache")
     seen = inside(maker.image, TRAIN, str(folder), str(data), maker.image, maker.form, maker.layout, maker.scale)
     return Made(maker, seen)

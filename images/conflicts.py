@@ -130,9 +130,12 @@ def ask(pair: Pair, with_index: bool = True) -> Verdict:
 
 
 def _attributed(found: Contradiction, owners: Sequence[tuple[str, Wanted]]) -> tuple[str, ...]:
-    """What contradicts, each pin with the images whose it is: "vllm pins torch==2.11.0"."""
-    pins = [f"{' and '.join(image for image, wanted in owners if wanted.has(pin))} pins {pin}" for pin in found.pins]
-    return (*found.dependencies, *pins)
+    """What contradicts, each pin with the images whose it is: "vllm pins torch==2.11.0".
+
+    A pin that is of neither is the resolver's conclusion from a dependency, which stands there already.
+    """
+    images = {pin: [image for image, wanted in owners if wanted.has(pin)] for pin in found.pins}
+    return (*found.dependencies, *(f"{' and '.join(names)} pins {pin}" for pin, names in images.items() if names))
 
 
 def _require_possible(side: Wanted, with_index: bool) -> None:

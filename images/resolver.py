@@ -104,7 +104,7 @@ def explain(said: str) -> Contradiction:
     """uv's explanation taken apart; each requirement once."""
     dependencies = re.findall(rf"({_TERM}) depends on ({_TERM})", said)
     required = re.findall(r"you require (.*?)(?:, we can conclude|\.(?: |$))", said)
-    # What is required in one exact version stands in a .in file; a range is uv's own conclusion.
+    # What a .in file pins is one exact version; a range is uv's own conclusion.
     pins = [pin for part in required for pin in re.findall(_TERM, part) if _EXACT.fullmatch(pin)]
     needed = {_name(term) for _, term in dependencies}
     return Contradiction(

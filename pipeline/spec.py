@@ -57,7 +57,7 @@ class Variant:
     environment: variables of this variant's processes, beside those of its image.
     base: the container image that this variant's is built over; None for a variant that runs in no container.
     build_base: the one that its packages are installed in, where that needs more (a compiler); None takes base.
-    system_packages: what both need of their distribution's packages.
+    system_packages: what both need of their distribution's packages; build_system_packages: what the latter needs more.
     cuda: the CUDA version of its packages, e.g. "13.0". architectures: the compute capabilities that its kernels are
     built for; code of one runs on later minor versions of the same major. Both empty on a CPU.
     size_gb: of the image, in units of 10^9 bytes; None where it was never built.
@@ -75,6 +75,7 @@ class Variant:
     base: str | None = None
     build_base: str | None = None
     system_packages: tuple[str, ...] = ()
+    build_system_packages: tuple[str, ...] = ()
     cuda: str | None = None
     architectures: tuple[float, ...] = ()
     size_gb: float | None = None

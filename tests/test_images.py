@@ -105,6 +105,12 @@ def test_what_a_build_is_told_is_no_variable_of_a_process() -> None:
         assert image.environment.keys().isdisjoint(image.build_environment)
 
 
+def test_what_a_build_alone_needs_is_left_out_of_what_runs() -> None:
+    for lock in LOCKS:
+        twice = set(lock.variant.system_packages) & set(lock.variant.build_system_packages)
+        assert twice == set(), f"{lock.image.name} ({lock.variant.name})"
+
+
 @every_lock
 def test_a_lock_is_up_to_date_with_what_it_is_compiled_from(lock: Lock) -> None:
     assert lock.text.startswith(header(lock.variant, IMAGES / lock.image.name)), "run `make lock`"

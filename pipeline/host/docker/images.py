@@ -69,6 +69,7 @@ def build_arguments(
         "IMAGE": image.name,
         "VARIANT": variant.name,
         "SYSTEM_PACKAGES": " ".join(variant.system_packages),
+        "BUILD_SYSTEM_PACKAGES": " ".join(variant.build_system_packages),
         "INDEX": variant.index,
         "BUILD_PACKAGES": " ".join(variant.build_packages),
         "BUILD_ENVIRONMENT": shlex.join(f"{name}={value}" for name, value in build_variables(image, variant).items()),

@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lock clean clean-images
+.PHONY: demo test check lock docs clean clean-images
 
 demo: $(VENV)/host
 	$(BIN)/python orchestrator.py --gpu cpu --all --launcher process --run demo \
@@ -43,6 +43,10 @@ lock: $(VENV)/dev
 	$(BIN)/python -m images.lock $(ARGS)
 	$(BIN)/python -m images.conflicts $(ARGS)
 	$(BIN)/python -m images.compose
+
+# What is made of pipeline/config/failures.yaml.
+docs: $(VENV)/host
+	$(BIN)/python -m pipeline.report.troubleshooting
 
 clean:
 	rm -rf $(VENV) cache results data/prepared

@@ -1,24 +1,36 @@
 """Run every way of running a language model over the same documents, one after another, and report what came of it."""
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pipeline import codec
 from pipeline.catalog import Catalog, load_catalog
 from pipeline.datasets import NotPrepared, describe, load_datasets
 from pipeline.errors import BenchmarkError, UsageError
+from pipeline.figures import printable
 from pipeline.files import write_atomically
 from pipeline.host.arguments import Arguments, parse
+from pipeline.host.doctor.examine import diagnose, preflight, without_hopeless
 from pipeline.host.execute import Execution, Policy, exit_status
+from pipeline.host.explain import explain
+from pipeline.host.gpu_turn import GpuTurn
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.preview import preview
 from pipeline.host.runs import REPORT_FILE, RunFolder, host_facts
 from pipeline.host.session import Session, find_dataset, make_request, open_session, prepare_dataset
+from pipeline.job_folder import restore_interrupted
+from pipeline.plan import Request
+from pipeline.redact import redact
+from pipeline.report import explain as explained
 from pipeline.report import markdown, terminal
+from pipeline.report.doctor import as_json, doctor_listing, troubles
 from pipeline.report.environments import machines, software
 from pipeline.report.listing import catalog_listing, plan_listing
 from pipeline.report.table import rank
@@ -28,40 +40,68 @@ from pipeline.results import now_utc, to_json
 
 def main(argv: Sequence[str]) -> int:
     """Exit status: 0 all that could run did, 1 something failed or nothing ran, 2 bad usage, 130 interrupted."""
-    actions = {"list": show_catalog, "plan": show_plan, "prepare": prepare_only, "run": run}
+    actions = {
+        "list": show_catalog,
+        "plan": show_plan,
+        "doctor": show_diagnosis,
+        "explain": explain_log,
+        "prepare": prepare_only,
+        "run": run,
+    }
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)  # ends as cleanly as Ctrl-C
     try:
         catalog = load_catalog()
         arguments = parse(argv, catalog, LAUNCHERS)
         return actions[arguments.action](arguments, catalog)
     except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact(printable(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except OSError as error:  # a disk that is full or was taken away, also under what is not looked after by itself
+        print(f"error: {redact(printable(str(error)))}; mend it, and the same command goes on from here", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         return 130
 
 
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 def run(arguments: Arguments, catalog: Catalog) -> int:
     """The main job: plan, prepare, run each experiment, report."""
-    session = open_session(arguments, catalog)
     watcher = LineWatcher()
-    request = make_request(session, prepare_dataset(session, watcher))
+    session, request = look_ahead(open_session(arguments, catalog), watcher)
     folder = RunFolder(arguments.results, request.run)
     folder.make()
     with folder.lock():
-        folder.record(arguments.command, arguments.label)
+        number = folder.record(arguments.command, arguments.label)
+        restore_interrupted(folder.path)
         prepared = prepare(session, folder.path / "prepare", watcher)
         execution = Execution(
             launcher=session.launcher,
             results=arguments.results,
             hardware=session.hardware,
-            host=host_facts(),
-            policy=Policy(arguments.rerun, arguments.fail_fast, arguments.timeout_s),
+            host=replace(host_facts(), command=number),
+            policy=Policy(arguments.rerun, arguments.fail_fast, arguments.limits),
             watcher=watcher,
+            turn=GpuTurn(session.hardware.uuid, watcher),
         )
         outcomes = execution.run_all(session.planned, request, prepared)
-        report(folder, arguments)
+        report(folder, arguments, watcher)
     return exit_status(outcomes, asked_by_name=not arguments.all)
+
+
+def look_ahead(session: Session, watcher: LineWatcher) -> tuple[Session, Request]:
+    """The session without the experiments that can't work here, and the run's request; documents are fetched last."""
+    found = find_dataset(session)
+    request = None if isinstance(found, NotPrepared) else make_request(session, found)
+    checks = preflight(session, found, request)
+    for line in troubles(checks):
+        watcher.note(line)
+    session = replace(session, planned=without_hopeless(session.planned, checks))
+    return session, request or make_request(session, prepare_dataset(session, watcher))
 
 
 def prepare(session: Session, logs: Path, watcher: LineWatcher) -> Prepared:
@@ -71,14 +111,23 @@ def prepare(session: Session, logs: Path, watcher: LineWatcher) -> Prepared:
     session.launcher.clean()
     arguments = session.arguments
     preparation = Preparation(
-        session.catalog, session.launcher, session.hardware, arguments.variants, arguments.cache, logs, watcher
+        session.catalog,
+        session.launcher,
+        session.hardware,
+        arguments.variants,
+        arguments.cache,
+        logs,
+        watcher,
+        arguments.allow_pickle,
     )
     return preparation.prepare(session.planned, session.model)
 
 
-def report(folder: RunFolder, arguments: Arguments) -> None:
+def report(folder: RunFolder, arguments: Arguments, watcher: LineWatcher) -> None:
     """Write report.md over all results of the run, and show the tables."""
-    results = folder.results_of_all_jobs()
+    results, unreadable = folder.results_of_all_jobs()
+    for fault in unreadable:
+        watcher.note(f"left out of the report: {fault}")
     tables, label = rank(results), folder.label()
     meta = markdown.Meta(
         run=folder.name,
@@ -116,8 +165,19 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
     work = dataset.description if isinstance(dataset, NotPrepared) else f"{dataset.name}, {dataset.documents} documents"
     launcher = session.remark or f"launcher {session.launcher.name}"
     absent = "" if session.hardware.present else ", planned for as listed: it was not found on this machine"
-    print(plan_listing(f"{session.hardware.description}{absent}; model {session.model.name}; {launcher}", work, rows))
+    machine = f"{session.hardware.description}{absent}; model {session.model.name}; {launcher}"
+    print(printable(plan_listing(machine, work, rows)))
     return 0
+
+
+def show_diagnosis(arguments: Arguments, catalog: Catalog) -> int:
+    """What this machine has and lacks for the command; exit status 1 if anything fails. Nothing is started."""
+    checks = diagnose(arguments, catalog)
+    if arguments.json:
+        print_json({"checks": [as_json(check) for check in checks]})
+    else:
+        print(printable(doctor_listing(checks)))
+    return 1 if any(check.status == "fail" for check in checks) else 0
 
 
 def prepare_only(arguments: Arguments, catalog: Catalog) -> int:
@@ -130,19 +190,30 @@ def prepare_only(arguments: Arguments, catalog: Catalog) -> int:
     return 1 if prepared.broken() else 0
 
 
+def explain_log(arguments: Arguments, catalog: Catalog) -> int:
+    """What a log says about what broke, and the fix."""
+    assert arguments.explain is not None
+    found = explain(arguments.explain)
+    if arguments.json:
+        print_json(explained.as_json(found))
+    else:
+        print(redact(printable(explained.explanation(found))))
+    return 0
+
+
 def show_catalog(arguments: Arguments, catalog: Catalog) -> int:
     """Everything that can be named."""
     known = load_datasets()
     if arguments.json:
         print_json({"catalog": codec.encode(catalog), "datasets": codec.encode(known)})
         return 0
-    print(catalog_listing(catalog, {name: describe(entry) for name, entry in known.items()}))
+    print(printable(catalog_listing(catalog, {name: describe(entry) for name, entry in known.items()})))
     return 0
 
 
 def print_json(value: Any) -> None:
-    """On standard output, for another program to read."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """On standard output, for another program to read. In ASCII, so that it does nothing to a terminal either."""
+    print(json.dumps(value, indent=2))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ def main(run: Path) -> None:
     """Write docs/result-table.svg from the results that lie in the run's folder."""
     folder = RunFolder(run.parent, run.name)
     picture = Path(__file__).parent / "result-table.svg"
-    tables = rank(folder.results_of_all_jobs())
+    tables = rank(folder.results_of_all_jobs()[0])
     terminal.save_picture(tables, picture, f"orchestrator.py, run {run.name}", folder.label())
 
 

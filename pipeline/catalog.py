@@ -1,16 +1,18 @@
 """What there is: experiments, models, GPUs and images, read from YAML, with errors that name file and entry."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from pipeline import codec
 from pipeline.errors import UsageError
+from pipeline.names import Name
+from pipeline.plain import shown, spelt
 from pipeline.spec import Defaults, Experiment, Gpu, Image, Model, Prompt, Variant, WeightsSource
+from pipeline.yaml_files import read_yaml
 
 CONFIG = Path(__file__).parent / "config"
 IMAGES = Path(__file__).parent.parent / "images"
@@ -41,7 +43,7 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
     other images are then listed without theirs.
     """
     experiments = config / "experiments.yaml"
-    prompts = _read_yaml(experiments).get("prompts", {})
+    prompts = _section(read_yaml(experiments), "prompts", experiments)
     formats = _read_formats(config / "models.yaml")
     models = read_entries(Model, config / "models.yaml", "models")
     catalog = Catalog(
@@ -51,7 +53,7 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
         },
         gpus=read_entries(Gpu, config / "gpus.yaml", "gpus"),
         prompts={
-            name: Prompt(name, codec.decode(str, template, f"{experiments}: prompts.{name}"))
+            name: codec.decode(Prompt, {"name": name, "template": template}, f"{experiments}: prompts.{spelt(name)}")
             for name, template in prompts.items()
         },
         defaults=read_entries(Defaults, experiments, "defaults"),
@@ -63,12 +65,13 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
     elif only not in catalog.images:
         raise UsageError(f"there is no {images / only / 'image.yaml'}; correct the image's name")
     _check_models(catalog, config)
+    _check_gpus(catalog, config)
     return catalog
 
 
 def read_entries(kind: type[T], path: Path, section: str) -> dict[str, T]:
     """The entries under `section` of a YAML file, each with its key as its name; a UsageError names file and entry."""
-    return _entries(kind, _read_yaml(path), section, path)
+    return _entries(kind, read_yaml(path), section, path)
 
 
 def find(entries: Mapping[str, T], name: str, what: str) -> T:
@@ -80,34 +83,30 @@ def find(entries: Mapping[str, T], name: str, what: str) -> T:
     raise UsageError(f"unknown {what} {name!r}; {advice}")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML ({error})") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{path}: expected a mapping at the top")
-    return value
-
-
 def _entries(kind: type[T], content: Mapping[str, Any], section: str, path: Path) -> dict[str, T]:
-    if not isinstance(content.get(section), dict):
+    entries = _section(content, section, path)
+    return {name: _named(kind, name, entry, f"{path}: {spelt(name)}") for name, entry in entries.items()}
+
+
+def _section(content: Mapping[str, Any], section: str, path: Path) -> dict[str, Any]:
+    entries = content.get(section)
+    if not isinstance(entries, dict):
         raise UsageError(f"{path}: expected a mapping under {section!r}")
-    return {name: _named(kind, name, entry, f"{path}: {name}") for name, entry in content[section].items()}
+    return entries
 
 
 def _named(kind: type[T], name: str, entry: Any, where: str) -> T:
     """Decode an entry whose name is its key in the file."""
     if not isinstance(entry, dict):
-        raise UsageError(f"{where}: expected fields, found {entry!r}")
+        raise UsageError(f"{where}: expected fields, found {shown(entry)}")
+    if "name" in entry:
+        raise UsageError(f"{where}: unknown field 'name'; an entry's name is its key")
     return codec.decode(kind, {"name": name, **entry}, where)
 
 
 def _read_formats(path: Path) -> dict[str, WeightsSource]:
-    formats = _read_yaml(path).get("formats", {})
-    return codec.decode(dict[str, WeightsSource], formats, f"{path}: formats")
+    formats = read_yaml(path).get("formats", {})
+    return codec.decode(dict[Name, WeightsSource], formats, f"{path}: formats")
 
 
 def _absent(formats: Mapping[str, WeightsSource], model: Model) -> dict[str, WeightsSource]:
@@ -120,7 +119,7 @@ def _absent(formats: Mapping[str, WeightsSource], model: Model) -> dict[str, Wei
 
 
 def _read_image(path: Path) -> Image:
-    content = _read_yaml(path)
+    content = read_yaml(path)
     variants = _entries(Variant, content, "variants", path)
     return _named(
         Image, path.parent.name, {**content, "variants": [codec.encode(v) for v in variants.values()]}, str(path)
@@ -142,3 +141,24 @@ def _check_models(catalog: Catalog, config: Path) -> None:
         for form, source in model.weights.items():
             if source.source == "convert" and source.convert_from not in model.weights:
                 raise UsageError(f"{config / 'models.yaml'}: {model.name}: {form}: convert_from names no format")
+            if _made_of_itself(model, form):
+                raise UsageError(f"{config / 'models.yaml'}: {model.name}: {form}: convert_from leads back to it")
+
+
+def _made_of_itself(model: Model, form: str) -> bool:
+    seen: set[str] = set()
+    base: str | None = form
+    while base is not None and base not in seen:
+        seen.add(base)
+        base = model.weights[base].convert_from if base in model.weights else None
+    return base is not None
+
+
+def _check_gpus(catalog: Catalog, config: Path) -> None:
+    for gpu in catalog.gpus.values():
+        try:
+            re.compile(gpu.match)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise UsageError(
+                f"{config / 'gpus.yaml'}: {gpu.name}: match is not a regular expression ({error})"
+            ) from error

@@ -41,10 +41,11 @@ def make_request(options: Options, choices: Choices, dataset: Dataset, data: Pat
     """The workload over that dataset of the data folder, and what else the run's jobs have in common."""
     documents = read_documents(data / dataset.path)
     docs = options.docs if options.docs is not None else min(DEFAULT_DOCS, len(documents))
+    chosen = choose(documents, docs, options.seed)
     workload = Workload(
         dataset=dataset.name,
         documents=dataset.path,
-        documents_sha256=fingerprint(choose(documents, docs, options.seed)),
+        documents_sha256=fingerprint(chosen),
         docs=docs,
         seed=options.seed,
         prompt=choices.prompt,
@@ -56,7 +57,12 @@ def make_request(options: Options, choices: Choices, dataset: Dataset, data: Pat
         run=options.run or name,
         scenario=options.scenario,
         batch_size=options.batch_size,
+        find_batch_size=options.find_batch_size,
+        on_oom=options.on_oom,
+        resume_documents=options.resume_documents,
         workload=workload,
         model=choices.model,
         launcher=launcher,
+        allow_pickle=options.allow_pickle,
+        longest_document_bytes=max(len(document.document.encode()) for document in chosen),
     )

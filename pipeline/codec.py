@@ -4,9 +4,10 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 from pipeline.errors import UsageError
+from pipeline.plain import inside, shown
 
 T = TypeVar("T")
 
@@ -35,13 +36,15 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(kind)
     if kind is Any or kind is object:
         return value
+    if origin is Annotated:
+        return _decode_checked(kind, value, where)
     if dataclasses.is_dataclass(kind):
         return _decode_dataclass(typing.cast(type, kind), value, where)
     if origin in (Union, types.UnionType):
         return _decode_optional(typing.get_args(kind), value, where)
     if origin is Literal:
         if value not in typing.get_args(kind):
-            raise UsageError(f"{where}: {value!r} is none of {', '.join(map(repr, typing.get_args(kind)))}")
+            raise UsageError(f"{where}: {shown(value)} is none of {', '.join(map(repr, typing.get_args(kind)))}")
         return value
     if origin in (tuple, Sequence, list):
         return _decode_list(kind, value, where)
@@ -52,12 +55,12 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
 
 def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
-        raise UsageError(f"{where}: expected fields, found {value!r}")
-    hints = typing.get_type_hints(kind)
+        raise UsageError(f"{where}: expected fields, found {shown(value)}")
+    hints = typing.get_type_hints(kind, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     unknown = [key for key in value if key not in fields]
     if unknown:
-        raise UsageError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(fields)}")
+        raise UsageError(f"{where}: unknown field {shown(unknown[0])}; known are {', '.join(fields)}")
     missing = [
         name
         for name, field in fields.items()
@@ -65,7 +68,16 @@ def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
     ]
     if missing:
         raise UsageError(f"{where}: field {missing[0]!r} is missing")
-    return kind(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in fields if name in value})
+    return kind(**{name: _decode(hints[name], value[name], inside(where, name)) for name in fields if name in value})
+
+
+def _decode_checked(kind: Any, value: Any, where: str) -> Any:
+    """A type with rules beside it (pipeline/names.py): objects with check(value, where), which raises UsageError."""
+    plain, *rules = typing.get_args(kind)
+    decoded = _decode(plain, value, where)
+    for rule in rules:
+        rule.check(decoded, where)
+    return decoded
 
 
 def _decode_optional(options: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -82,17 +94,19 @@ def _decode_optional(options: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _decode_list(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, (list, tuple)):
-        raise UsageError(f"{where}: expected a list, found {value!r}")
+        raise UsageError(f"{where}: expected a list, found {shown(value)}")
     item = typing.get_args(kind)[0]
-    items = [_decode(item, entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+    items = [_decode(item, entry, inside(where, index)) for index, entry in enumerate(value)]
     return items if typing.get_origin(kind) is list else tuple(items)
 
 
 def _decode_mapping(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
-        raise UsageError(f"{where}: expected fields, found {value!r}")
-    item = typing.get_args(kind)[1]
-    return {str(key): _decode(item, entry, f"{where}.{key}") for key, entry in value.items()}
+        raise UsageError(f"{where}: expected fields, found {shown(value)}")
+    name, item = typing.get_args(kind)
+    return {
+        _decode(name, str(key), where): _decode(item, entry, inside(where, str(key))) for key, entry in value.items()
+    }
 
 
 def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
@@ -100,5 +114,5 @@ def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     # bool is a subclass of int, so `true` would pass as 1 without this
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UsageError(f"{where}: expected {kind.__name__}, found {value!r}")
+        raise UsageError(f"{where}: expected {kind.__name__}, found {shown(value)}")
     return value

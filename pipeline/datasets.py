@@ -3,6 +3,7 @@
 Jobs read documents from the data folder alone. Nothing is fetched here; pipeline/host/datasets.py does that.
 """
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ from typing import Literal
 from pipeline.catalog import CONFIG, find, read_entries
 from pipeline.documents import read_documents
 from pipeline.errors import UsageError
-from pipeline.files import sha256_file, sha256_json
+from pipeline.files import read_bytes, sha256_file, sha256_json
+from pipeline.names import Name, RelativePath, RepoId, Revision, Sha256
+from pipeline.plain import shown, spelt
 from pipeline.prepared import manifest_path, verified
 
 SHORT_HASH = 8
+READABLE_CHARACTERS = 64
+LARGEST_ARTICLES_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,9 @@ class Columns:
 class HubParquet:
     """A dataset's Parquet files in a repository on the Hub, at a commit. download_mb: as the Hub lists it."""
 
-    repo: str
-    revision: str
-    files: tuple[str, ...]
+    repo: RepoId
+    revision: Revision
+    files: tuple[RelativePath, ...]
     split: str
     columns: Columns
     download_mb: int | None = None
@@ -45,15 +50,16 @@ class DatasetEntry:
     """An entry of config/datasets.yaml.
 
     path: relative to the data folder: the bundled file, or the one that prepare writes.
-    hub: where hub_parquet is fetched from; None for bundled.
+    hub: where hub_parquet is fetched from; None for bundled. sha256: of the bundled file.
     """
 
-    name: str
+    name: Name
     description: str
     licence: str
     source: Literal["bundled", "hub_parquet"]
-    path: str
+    path: RelativePath
     hub: HubParquet | None = None
+    sha256: Sha256 | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,11 @@ def resolve(name_or_path: str, data: Path, own_file: OwnFile, articles: Path | N
             f"{path}: the dataset can't be read: it isn't there; take the repository's data folder, which it comes "
             "with, or a file of your own with --dataset FILE"
         )
+    if entry.sha256 not in (None, sha256_file(path)):
+        raise UsageError(
+            f"{path}: changed (not the sha256 of datasets.yaml); take the repository's file again (git checkout), or "
+            "name yours with --dataset FILE"
+        )
     return Dataset(entry.name, entry.path, len(read_documents(path)))
 
 
@@ -125,11 +136,14 @@ def in_place(given: str, data: Path) -> Dataset:
 
     A file with a manifest beside it was prepared before, and is the dataset that the manifest names.
     """
-    folder, path = data.resolve(), (data / given).resolve()
+    try:
+        folder, path = data.resolve(), (data / given).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a NUL character
+        raise UsageError(f"--dataset {shown(given)}: not a file's name ({error})") from error
     if not path.is_relative_to(folder):
         raise UsageError(
-            f"--dataset {given}: lies outside the data folder {data}, which is all that is read here; put the file "
-            f"there and name it relative to the folder, e.g. --dataset {path.name}"
+            f"--dataset {spelt(given)}: lies outside the data folder {data}, which is all that is read here; put the "
+            f"file there and name it relative to the folder, e.g. --dataset {spelt(path.name)}"
         )
     digest = own_file_sha256(given, path)
     relative = path.relative_to(folder).as_posix()
@@ -141,10 +155,11 @@ def in_place(given: str, data: Path) -> Dataset:
 
 def own_file_sha256(given: str, path: Path) -> str:
     """SHA-256 of a user's file, which --dataset gave so; a UsageError if it is none, or a dataset's name misspelt."""
-    if not path.is_file():
+    if not _is_file(path):
         known = load_datasets()
-        if path.exists() or Path(given).suffix or len(Path(given).parts) > 1:
-            what = "not a file" if path.exists() else "no such file"
+        exists = os.path.lexists(path)
+        if exists or Path(given).suffix or len(Path(given).parts) > 1:
+            what = "not a file" if exists else "no such file"
             raise UsageError(f"{given}: {what}; --dataset takes a JSONL file or one of {', '.join(known)}")
         find(known, given, "dataset")
     try:
@@ -153,9 +168,17 @@ def own_file_sha256(given: str, path: Path) -> str:
         raise UsageError(f"{given}: can't be read ({error.strerror})") from error
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that can't be searched
+        return False
+
+
 def own_file_name(path: Path, digest: str) -> str:
     """What a user's file is called as a dataset: another content, another name."""
-    return re.sub(r"[^\w.-]+", "-", path.stem) + f"-{digest[:SHORT_HASH]}"
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:READABLE_CHARACTERS]
+    return f"{readable or 'documents'}-{digest[:SHORT_HASH]}"
 
 
 def read_articles(path: Path | None) -> frozenset[str] | None:
@@ -163,8 +186,8 @@ def read_articles(path: Path | None) -> frozenset[str] | None:
     if path is None:
         return None
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_bytes(path, LARGEST_ARTICLES_BYTES).decode("utf-8-sig").splitlines()
+    except (UsageError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the list of articles can't be read ({error}); it needs one URL a line") from error
     urls = frozenset(line.strip() for line in lines if line.strip())
     if not urls:

@@ -5,7 +5,13 @@ import re
 UNKNOWN = "\N{EN DASH}"
 GIB = 1024**3
 
-_CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)|[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+# Sequences of terminals, control characters but for white space, and what turns the direction of text around.
+_CONTROL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
+    r"|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+)
+_BREAK = re.compile(r"\r\n|[\r\v\f\x85\u2028\u2029]")
+_HALF_A_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
 def number(value: float | None, decimals: int) -> str:
@@ -33,5 +39,10 @@ def name(value: str | int | None) -> str:
 
 def one_line(text: str, limit: int | None = None) -> str:
     """Text without colours, control characters and line ends, shortened to `limit` characters."""
-    line = " ".join(_CONTROL.sub("", text).split())
+    line = " ".join(printable(text).split())
     return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def printable(text: str) -> str:
+    """Text that does nothing to a terminal but appear there, its lines kept; half a surrogate pair is replaced."""
+    return _HALF_A_PAIR.sub("\N{REPLACEMENT CHARACTER}", _CONTROL.sub("", _BREAK.sub("\n", text)))

@@ -1,17 +1,21 @@
-"""Files that appear whole or not at all, and their fingerprints."""
+"""Files that appear whole or not at all, are read only where they are files, and their fingerprints."""
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from pipeline.errors import UsageError
+from pipeline.plain import parse_json
 
 CHUNK_BYTES = 1 << 20
+LARGEST_JSON_BYTES = 1 << 28
 
 
 @contextmanager
@@ -42,14 +46,34 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; a UsageError names the file and the place of the fault."""
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """A stream of a file's bytes. An OSError for anything else: a pipe would wait for ever, a device never end."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid JSON ({error})") from error
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "its name holds a NUL character") from error
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+        yield stream
+
+
+def read_bytes(path: Path, largest: int) -> bytes:
+    """A file's content; a UsageError if it can't be read or has more than `largest` bytes."""
+    try:
+        with open_regular(path) as stream:
+            content = stream.read(largest + 1)
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from error
+    if len(content) > largest:
+        raise UsageError(f"{path}: larger than {largest} bytes, which no file of its kind is")
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file into a plain value; a UsageError names the file and the place of the fault."""
+    return parse_json(read_bytes(path, LARGEST_JSON_BYTES), str(path))
 
 
 def require_writable(folder: Path, what: str, mend: str) -> None:
@@ -72,9 +96,9 @@ def holds_anything(folder: Path) -> bool:
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal."""
+    """SHA-256 of a file's bytes, as hexadecimal. An OSError for what is no file."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,19 @@ class DetectedGpu:
     compute_capability: float
     driver_version: str
     cuda_version: str
+
+
+ComputeMode = Literal["shared", "exclusive", "prohibited"]
+"""Whether a GPU computes for any number of processes, for one, or for none."""
+
+
+@dataclass(frozen=True)
+class GpuProcess:
+    """A process that holds memory of a GPU. name, memory_bytes: None where the driver or the system doesn't tell."""
+
+    pid: int
+    name: str | None = None
+    memory_bytes: int | None = None
 
 
 @contextmanager
@@ -51,6 +65,52 @@ def detect_gpus() -> list[DetectedGpu]:
             _describe(library, index, driver, f"{cuda // 1000}.{cuda % 1000 // 10}")
             for index in range(library.nvmlDeviceGetCount())
         ]
+
+
+def used_memory_bytes(uuid: str) -> int | None:
+    """Memory in use on that GPU now, by whomever; None where it can't be told."""
+    with nvml() as library:
+        if library is None:
+            return None
+        try:
+            used: int = library.nvmlDeviceGetMemoryInfo(library.nvmlDeviceGetHandleByUUID(uuid)).used
+        except library.NVMLError:
+            return None
+        return used
+
+
+def processes_on(uuid: str) -> list[GpuProcess]:
+    """The processes that hold memory of that GPU; empty where they can't be told (in a container, say)."""
+    with nvml() as library:
+        if library is None:
+            return []
+        try:
+            handle = library.nvmlDeviceGetHandleByUUID(uuid)
+            running = library.nvmlDeviceGetComputeRunningProcesses(handle)
+        except library.NVMLError:
+            return []
+        return [GpuProcess(item.pid, _program(item.pid), item.usedGpuMemory) for item in running]
+
+
+def compute_mode(uuid: str) -> ComputeMode | None:
+    """Who may use that GPU; None where it can't be told."""
+    with nvml() as library:
+        if library is None:
+            return None
+        try:
+            mode = library.nvmlDeviceGetComputeMode(library.nvmlDeviceGetHandleByUUID(uuid))
+        except library.NVMLError:
+            return None
+    # NVML counts: 0 default, 1 one thread (obsolete), 2 prohibited, 3 one process
+    modes: dict[int, ComputeMode] = {0: "shared", 1: "exclusive", 2: "prohibited", 3: "exclusive"}
+    return modes.get(mode)
+
+
+def _program(pid: int) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
 
 
 def _describe(library: Any, index: int, driver: str, cuda: str) -> DetectedGpu:

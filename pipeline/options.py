@@ -1,17 +1,19 @@
 """The options that the orchestrator's and the worker's command lines share: one definition, one help, one check."""
 
 import argparse
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.catalog import Catalog
 from pipeline.errors import UsageError
 from pipeline.hardware import AUTO, CPU
-from pipeline.spec import Scenario
+from pipeline.names import check_name
+from pipeline.plain import shown
+from pipeline.spec import OnOutOfMemory, Scenario
 
 DEFAULT_DOCS = 100
+LARGEST_NUMBER = 2**31 - 1
 DEFAULT_MAX_NEW_TOKENS = 300
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -27,22 +29,28 @@ class Options:
     scenario: Scenario
     max_new_tokens: int
     batch_size: int | None
+    find_batch_size: bool
+    on_oom: OnOutOfMemory | None
     prompt: str | None
     run: str | None
+    allow_pickle: bool
+    resume_documents: bool
 
 
 def check_options(given: argparse.Namespace) -> None:
     """Check a parsed command line's shared options against each other; a UsageError names the option and the mend."""
-    if given.run is not None and not RUN_NAME.fullmatch(given.run):
-        raise UsageError(
-            f"--run {given.run!r}: use letters, digits, dots, dashes and underscores, a letter or digit first"
-        )
+    if given.run is not None:
+        check_name(given.run, "--run")
     if given.scenario == "single" and given.batch_size not in (None, 1):
         raise UsageError(f"--batch-size {given.batch_size}: scenario single runs one document at a time; leave it out")
+    if given.find_batch_size and given.scenario == "single":
+        raise UsageError("--find-batch-size: scenario single runs one document at a time; take --scenario offline")
+    if given.find_batch_size and given.batch_size is not None:
+        raise UsageError(f"--batch-size {given.batch_size}: --find-batch-size looks for it; leave one of them out")
 
 
 def add_hardware_options(group: argparse._ArgumentGroup, catalog: Catalog) -> None:
-    """--gpu, --force-gpu and --model."""
+    """--gpu, --force-gpu, --model and --allow-pickle."""
     group.add_argument(
         "--gpu", default=AUTO, metavar="NAME", help=f"{AUTO} (default), {CPU}, or one of {', '.join(catalog.gpus)}"
     )
@@ -51,6 +59,11 @@ def add_hardware_options(group: argparse._ArgumentGroup, catalog: Catalog) -> No
     )
     defaults = ", ".join(f"{entry.model} on {device}" for device, entry in catalog.defaults.items())
     group.add_argument("--model", metavar="NAME", help=f"{', '.join(catalog.models)} (default: {defaults})")
+    group.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="fetch and open weights that are pickles alone, which can run code; the result says so",
+    )
 
 
 def add_workload_options(group: argparse._ArgumentGroup, catalog: Catalog, dataset: str) -> None:
@@ -64,7 +77,7 @@ def add_workload_options(group: argparse._ArgumentGroup, catalog: Catalog, datas
         help=f"documents, chosen by seed (default: {DEFAULT_DOCS}, or all if fewer)",
     )
     group.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the choice of documents (default: %(default)s)"
+        "--seed", type=seed, default=0, metavar="N", help="of the choice of documents (default: %(default)s)"
     )
     group.add_argument(
         "--scenario",
@@ -78,20 +91,54 @@ def add_workload_options(group: argparse._ArgumentGroup, catalog: Catalog, datas
     group.add_argument(
         "--batch-size", type=positive, metavar="N", help="documents a step (default: each experiment's own)"
     )
+    group.add_argument(
+        "--find-batch-size",
+        action="store_true",
+        help="before the warm-up, search the largest batch that fits and run at it, where the engine can change it",
+    )
+    group.add_argument(
+        "--on-oom",
+        choices=["shrink", "fail"],
+        help="a batch that runs out of memory is halved and goes on, or fails (default: shrink where the engine can)",
+    )
     group.add_argument("--prompt", metavar="NAME", help=f"{', '.join(catalog.prompts)} (default: the model's own)")
 
 
 def add_run_option(group: argparse._ArgumentGroup, again: str) -> None:
-    """--run. again: what the same name does a second time."""
+    """--run and --resume-documents. again: what the same name does a second time."""
     group.add_argument("--run", metavar="NAME", help=f"name of the run; {again}")
+    group.add_argument(
+        "--resume-documents",
+        action="store_true",
+        help="keep each document safe as it is finished, and of an interrupted job do only those that are missing; a "
+        "job that went on so has no speed (default: it starts again)",
+    )
 
 
 def positive(text: str) -> int:
     """A whole number above 0, for argparse."""
+    return _whole(text, 1, "above 0")
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 that every engine takes as a seed, for argparse."""
+    return _whole(text, 0, "from 0")
+
+
+def _whole(text: str, least: int, words: str) -> int:
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        value = least - 1
+    if not least <= value <= LARGEST_NUMBER:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number {words} (and at most {LARGEST_NUMBER})")
     return value
+
+
+def require_utf8(argv: Sequence[str]) -> None:
+    """Raise UsageError for words of a command line that are not UTF-8, which no file here could record."""
+    for word in argv:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{word!r}: not UTF-8; rename the file, or type the option in UTF-8") from error

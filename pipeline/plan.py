@@ -11,7 +11,19 @@ from pipeline.catalog import Catalog, find
 from pipeline.files import sha256_files, sha256_json
 from pipeline.hardware import Hardware
 from pipeline.results import SCHEMA_VERSION, JobSummary
-from pipeline.spec import Experiment, HostFacts, Image, Job, JobModel, JobWeights, Model, Scenario, Variant, Workload
+from pipeline.spec import (
+    Experiment,
+    HostFacts,
+    Image,
+    Job,
+    JobModel,
+    JobWeights,
+    Model,
+    OnOutOfMemory,
+    Scenario,
+    Variant,
+    Workload,
+)
 
 REPOSITORY = Path(__file__).parent.parent
 KEY_DIGITS = 8
@@ -22,7 +34,10 @@ WhyNot = Callable[[Image, Variant], str | None]
 
 @dataclass(frozen=True)
 class Request:
-    """What a run's jobs have in common. batch_size: None takes each experiment's own."""
+    """What a run's jobs have in common. batch_size: None takes each experiment's own; on_oom: None, what it can.
+
+    longest_document_bytes: of the chosen documents, for what has to be known before a tokenizer is at hand.
+    """
 
     run: str
     scenario: Scenario
@@ -31,6 +46,11 @@ class Request:
     model: Model
     launcher: str
     launch: int = 1
+    find_batch_size: bool = False
+    on_oom: OnOutOfMemory | None = None
+    resume_documents: bool = False
+    allow_pickle: bool = False
+    longest_document_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,10 +66,11 @@ class Selected:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An experiment that can't run here, and why."""
+    """An experiment that can't run here, and why. mend: what to do about it, where something can be done."""
 
     experiment: Experiment
     reason: str
+    mend: str | None = None
 
 
 ANY_IMAGE = ""
@@ -114,7 +135,8 @@ def _unfit(experiment: Experiment, model: Model, hardware: Hardware) -> str | No
     if needs.device not in (None, hardware.gpu.device):
         least = f" of compute capability {needs.compute_capability} or newer" if needs.compute_capability else ""
         return f"needs a {needs.device.upper()} device{least}, this is {hardware.description}"
-    if needs.compute_capability and (hardware.compute_capability or 0) < needs.compute_capability:
+    capability = hardware.compute_capability or 0
+    if hardware.gpu.device == "cuda" and needs.compute_capability and capability < needs.compute_capability:
         return f"needs compute capability {needs.compute_capability}, this is {hardware.description}"
     if experiment.weights is not None and experiment.weights not in model.weights:
         return f"model {model.name} has no {experiment.weights} weights in models.yaml"
@@ -169,12 +191,7 @@ def make_job(
 ) -> Job:
     """The job of a selected experiment. Its key covers what decides the outcome; `host` stays outside it."""
     experiment, model = selected.experiment, selected.model
-    options = dict(experiment.options)
-    batch_size = experiment.batch_size
-    if hardware.gpu.device == "cpu":
-        options |= experiment.cpu_options
-        batch_size = experiment.cpu_batch_size or batch_size
-    dtype = str(options.pop("dtype", hardware.dtype))
+    options, dtype, batch_size = settings_on(experiment, hardware)
     identity: dict[str, Any] = {
         "experiment": experiment.name,
         "optimization": experiment.optimization,
@@ -188,6 +205,9 @@ def make_job(
         "dtype": dtype,
         "options": options,
         "batch_size": effective_batch_size(experiment, batch_size, request),
+        "find_batch_size": request.find_batch_size and _can_shrink(selected, request),
+        "on_oom": "shrink" if request.on_oom != "fail" and _can_shrink(selected, request) else "fail",
+        "allow_pickle": request.allow_pickle and model is not None,
         "gpu": codec.encode(hardware.gpu),
         "model": codec.encode(_job_model(model)) if model else None,
         "weights": codec.encode(weights),
@@ -198,7 +218,39 @@ def make_job(
     key = sha256_json(identity | {"environment": selected.image.variables(selected.variant)})
     folder = f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
     fields = {"schema_version": SCHEMA_VERSION, "key": key, "run": request.run, "folder": folder, **identity}
-    return codec.decode(Job, fields | {"host": codec.encode(host)}, f"job of {experiment.name}")
+    beside = {
+        "resume_documents": request.resume_documents,
+        "remarks": list(remarks(selected, request)),
+        "host": codec.encode(host),
+    }
+    return codec.decode(Job, fields | beside, f"job of {experiment.name}")
+
+
+def _can_shrink(selected: Selected, request: Request) -> bool:
+    return selected.image.shrinks_batch and request.scenario == "offline"
+
+
+def remarks(selected: Selected, request: Request) -> tuple[str, ...]:
+    """What was asked for and this experiment's engine can't do, in words."""
+    if selected.image.shrinks_batch or selected.model is None:
+        return ()
+    found = []
+    if request.find_batch_size:
+        found.append("--find-batch-size: its engine can't change its batch size once it is loaded, and keeps its own")
+    if request.on_oom == "shrink":
+        found.append("--on-oom shrink: its engine can't run a batch again at half the size, and fails instead")
+    return tuple(found)
+
+
+def settings_on(experiment: Experiment, hardware: Hardware) -> tuple[dict[str, Any], str, int | None]:
+    """The experiment's options, dtype and batch size on that hardware; cpu_options replace options on a CPU."""
+    options = dict(experiment.options)
+    batch_size = experiment.batch_size
+    if hardware.gpu.device == "cpu":
+        options |= experiment.cpu_options
+        batch_size = experiment.cpu_batch_size or batch_size
+    dtype = str(options.pop("dtype", hardware.dtype))
+    return options, dtype, batch_size
 
 
 def effective_batch_size(experiment: Experiment, default: int | None, request: Request) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import codec
 from pipeline.errors import UsageError
 from pipeline.files import open_atomically, read_json, sha256_file, write_json
+from pipeline.names import Name
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Origin:
 class Manifest:
     """What stands beside a prepared file. bytes, sha256: of that file. dropped: articles left out, by reason."""
 
-    name: str
+    name: Name
     documents: int
     bytes: int
     sha256: str

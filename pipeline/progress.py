@@ -3,9 +3,13 @@
 import json
 from dataclasses import dataclass
 
+from pipeline import codec
+from pipeline.errors import UsageError
+from pipeline.plain import parse_json
 from pipeline.results import Phase
 
 PREFIX = "@progress "
+FIELDS = ("phase", "done", "total")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,9 @@ def parse_progress(text: str) -> ProgressLine | None:
     if not text.startswith(PREFIX):
         return None
     try:
-        phase, done, total = json.loads(text[len(PREFIX) :])
-        return ProgressLine(phase, int(done), int(total))
-    except (ValueError, TypeError):
+        values = parse_json(text[len(PREFIX) :], "progress")
+        if not isinstance(values, list) or len(values) != len(FIELDS):
+            return None
+        return codec.decode(ProgressLine, dict(zip(FIELDS, values, strict=True)), "progress")
+    except UsageError:
         return None

@@ -12,16 +12,20 @@ from typing import Any, Literal
 
 from pipeline import codec
 from pipeline.errors import UsageError
-from pipeline.files import read_json, write_atomically, write_json
+from pipeline.files import read_bytes, read_json, write_atomically, write_json
+from pipeline.names import Identifier, ImageName, Name, Sha256
+from pipeline.plain import parse_json, shown
+from pipeline.redact import redact
 from pipeline.spec import Job, Scenario, Workload
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
 DOCUMENTS_FILE = "documents.jsonl"
 LOG_FILE = "log.txt"
+LARGEST_DOCUMENTS_BYTES = 1 << 31
 
 Status = Literal["ok", "failed", "timed_out", "skipped"]
-Phase = Literal["plan", "prepare", "start", "load", "encode", "warmup", "generate", "score", "save"]
+Phase = Literal["plan", "prepare", "start", "load", "encode", "search", "warmup", "generate", "score", "save"]
 
 
 @dataclass(frozen=True)
@@ -36,28 +40,46 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobSummary:
-    """The job as a reader of results sees it: names, not settings."""
+    """The job as a reader of results sees it: names, not settings. command: see HostFacts."""
 
-    key: str
-    run: str
-    experiment: str
+    key: Sha256
+    run: Name
+    experiment: Name
     optimization: str
     ranked: bool
-    backend: str
-    model: str | None
+    backend: Identifier
+    model: Name | None
     model_revision: str | None
-    gpu: str
-    image: str
-    variant: str | None
-    launcher: str
+    gpu: Name
+    image: ImageName
+    variant: Name | None
+    launcher: Name
     scenario: Scenario
     launch: int
     workload: Workload
+    command: int | None = None
+
+
+@dataclass(frozen=True)
+class TriedBatch:
+    """One batch of a search for the largest: size documents, each with the full number of new tokens.
+
+    peak_bytes: the most memory seen meanwhile, as Metrics.peak_memory_bytes; None where it can't be told.
+    """
+
+    size: int
+    fits: bool
+    seconds: float
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class UsedSettings:
-    """batch_size_asked: None where the engine was left to batch by itself."""
+    """batch_size_asked: None where the engine was left to batch by itself, or the largest batch was searched.
+
+    batch_size_used: the one that the job ended at, where batches that ran out of memory were halved. batch_search: the
+    sizes that --find-batch-size tried, in order.
+    """
 
     dtype: str | None = None
     quantization: str | None = None
@@ -66,6 +88,7 @@ class UsedSettings:
     batch_size_used: int | None = None
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    batch_search: tuple[TriedBatch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,10 +125,16 @@ class Environment:
 
 @dataclass(frozen=True)
 class Timing:
-    """generate_s: from handing over the first request to the last completion. repeats: its raw values."""
+    """generate_s: from handing over the first request to the last completion. repeats: its raw values.
+
+    search_s: of the search for the largest batch. segments: for a job that went on from an interrupted attempt's
+    documents, how long it generated after that, instead of generate_s and repeats; the earlier attempt's seconds are
+    not known.
+    """
 
     load_s: float | None = None
     compile_s: float | None = None
+    search_s: float | None = None
     warmup_s: float | None = None
     generate_s: float | None = None
     score_s: float | None = None
@@ -125,7 +154,10 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Derived from documents.jsonl and the telemetry; `docs` counts completed documents."""
+    """Derived from documents.jsonl and the telemetry; `docs` counts completed documents.
+
+    docs_too_long: documents that with their new tokens exceed the model's context, and were not generated.
+    """
 
     docs: int
     docs_per_s: float | None = None
@@ -139,6 +171,7 @@ class Metrics:
     weights_bytes: int | None = None
     kv_cache_bytes: int | None = None
     energy_j: float | None = None
+    docs_too_long: int | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +194,7 @@ class DocumentResult:
     latency_s, ttft_s: from hand-over (offline) or from the request's start (single).
     tpot_s: mean time per output token after the first. None where tokens can't be observed.
     finish_reason: stop, length, or too_long (prompt and new tokens exceed the model's context: not generated).
+    prompt_sha256: of the prompt's text.
     """
 
     id: str
@@ -175,11 +209,15 @@ class DocumentResult:
     rouge2_f1: float | None = None
     rougeL_f1: float | None = None
     rougeLsum_f1: float | None = None
+    prompt_sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """One job's outcome, failures included: the content of result.json."""
+    """One job's outcome, failures included: the content of result.json.
+
+    attempts: how often the job was started; more than once where a failure was of a class that may pass by itself.
+    """
 
     job: JobSummary
     status: Status
@@ -194,6 +232,7 @@ class Result:
     roofline: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     finished_at: str | None = None
+    attempts: int = 1
     schema_version: int = SCHEMA_VERSION
 
 
@@ -220,14 +259,17 @@ def summarize_job(job: Job) -> JobSummary:
         scenario=job.scenario,
         launch=job.launch,
         workload=job.workload,
+        command=job.host.command,
     )
 
 
 def to_json(result: Result) -> dict[str, Any]:
-    """A result as plain values, in the file's own words and order."""
+    """A result as plain values, in the file's own words and order, without secrets in what came from logs."""
     value = codec.encode(result)
     if value["failure"] is not None:
-        value["failure"] = {"class": value["failure"].pop("class_"), **value["failure"]}
+        told = {name: redact(text) if isinstance(text, str) else text for name, text in value["failure"].items()}
+        value["failure"] = {"class": told.pop("class_"), **told}
+    value["warnings"] = [redact(warning) for warning in value["warnings"]]
     return {"schema_version": value.pop("schema_version"), **value}
 
 
@@ -243,7 +285,7 @@ def read_result(path: Path) -> Result:
         raise UsageError(f"{path}: not a result file (no schema_version); move it away or delete it")
     if value["schema_version"] != SCHEMA_VERSION:
         raise UsageError(
-            f"{path}: schema_version {value['schema_version']}, this version reads {SCHEMA_VERSION}; "
+            f"{path}: schema_version {shown(value['schema_version'])}, this version reads {SCHEMA_VERSION}; "
             "read it with the version that wrote it"
         )
     if isinstance(value.get("failure"), dict) and "class" in value["failure"]:
@@ -263,13 +305,12 @@ def write_documents(folder: Path, documents: Iterable[DocumentResult]) -> None:
 
 def read_documents(path: Path) -> list[DocumentResult]:
     """Read documents.jsonl. A torn last line (the writer was killed) is dropped; damage elsewhere is a UsageError."""
-    *whole, _torn = path.read_bytes().split(b"\n")
+    *whole, _torn = read_bytes(path, LARGEST_DOCUMENTS_BYTES).split(b"\n")
     documents = []
     for number, line in enumerate(whole, start=1):
         where = f"{path}: line {number}"
         try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"{where}: not valid JSON ({error}); delete the job's folder to run it again") from error
-        documents.append(codec.decode(DocumentResult, value, where))
+            documents.append(codec.decode(DocumentResult, parse_json(line, where), where))
+        except UsageError as error:
+            raise UsageError(f"{error}; delete the job's folder to run it again") from error
     return documents

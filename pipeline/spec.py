@@ -5,18 +5,59 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeline.names import (
+    Identifier,
+    ImageName,
+    ImageReference,
+    Line,
+    MinorVersion,
+    Name,
+    PackageName,
+    RelativePath,
+    RepoId,
+    Requirement,
+    Revision,
+    Sha256,
+    SystemPackage,
+    Url,
+    Variable,
+)
+
 Scenario = Literal["single", "offline"]
 """single: one document at a time. offline: all documents handed over at once. Never mixed in a ranking."""
 
 Device = Literal["cpu", "cuda"]
 
+OnOutOfMemory = Literal["shrink", "fail"]
+"""What a batch that runs out of memory does. shrink: it is halved and goes on. fail: it ends the job."""
+
 
 @dataclass(frozen=True)
 class Needs:
-    """What an experiment asks of the hardware, in data, so that no code tests a backend's name."""
+    """What an experiment asks of the hardware, in data, so that no code tests a backend's name.
+
+    compute_capability: of a GPU; an experiment that runs on a CPU too may ask for one.
+    """
 
     device: Device | None = None
     compute_capability: float | None = None
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """How an experiment uses memory, for the estimate before it starts (pipeline/analysis/memory.py).
+
+    weight_bits: of a parameter in the linear layers once loaded, scales included; None as the weights come.
+    kv_cache: where keys and values go. grows: as long as each batch's padded prompts. slots: room for the longest
+    request, once for each document of a batch, from the start. pool: what is left of gpu_share after the weights, at
+    least the longest request's. kv_bits: of a cached value; None for those of the dtype.
+    gpu_share: the part of a GPU's memory that the engine takes at most; on a CPU it does not count.
+    """
+
+    weight_bits: float | None = None
+    kv_cache: Literal["grows", "slots", "pool"] = "grows"
+    kv_bits: float | None = None
+    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,17 +71,18 @@ class Experiment:
     by_name_only: True for one that --all leaves out, since what it needs first takes hours or suits few models.
     """
 
-    name: str
+    name: Name
     optimization: str
     description: str
-    backend: str
-    image: str
-    weights: str | None = None
+    backend: Identifier
+    image: ImageName
+    weights: Name | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     cpu_options: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int | None = None
     cpu_batch_size: int | None = None
     needs: Needs = Needs()
+    memory: Footprint = Footprint()
     ranked: bool = True
     by_name_only: bool = False
 
@@ -63,20 +105,20 @@ class Variant:
     size_gb: of the image, in units of 10^9 bytes; None where it was never built.
     """
 
-    name: str
+    name: Name
     device: Device
-    python: str
-    lock: str
-    index: str | None = None
+    python: MinorVersion
+    lock: Name
+    index: Url | None = None
     min_driver: int | None = None
-    build_packages: tuple[str, ...] = ()
-    build_tools: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    base: str | None = None
-    build_base: str | None = None
-    system_packages: tuple[str, ...] = ()
-    build_system_packages: tuple[str, ...] = ()
-    cuda: str | None = None
+    build_packages: tuple[PackageName, ...] = ()
+    build_tools: tuple[Name, ...] = ()
+    environment: Mapping[Variable, Line] = field(default_factory=dict)
+    base: ImageReference | None = None
+    build_base: ImageReference | None = None
+    system_packages: tuple[SystemPackage, ...] = ()
+    build_system_packages: tuple[SystemPackage, ...] = ()
+    cuda: MinorVersion | None = None
     architectures: tuple[float, ...] = ()
     size_gb: float | None = None
 
@@ -93,18 +135,20 @@ class Image:
     """The environment that a backend runs in: images/<name>/image.yaml.
 
     provides: the backend whose engine it holds, None for an image that only makes weights. engine: the package that
-    is its engine, of that name or with the variant's device after it; the locks have its versions. environment:
+    is its engine, of that name or with the variant's device after it; the locks have its versions. shrinks_batch:
+    whether its adapter takes its batch size from Setup.batches, and so can change it once loaded. environment:
     variables of its processes; {compile_cache} in a value stands for a folder that outlives a job. build_environment:
     variables for building its build_packages, which the user's own replace.
     """
 
-    name: str
+    name: ImageName
     description: str
     variants: tuple[Variant, ...]
-    provides: str | None = None
-    engine: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    build_environment: Mapping[str, str] = field(default_factory=dict)
+    provides: Identifier | None = None
+    engine: PackageName | None = None
+    shrinks_batch: bool = False
+    environment: Mapping[Variable, Line] = field(default_factory=dict)
+    build_environment: Mapping[Variable, Line] = field(default_factory=dict)
 
     def variables(self, variant: Variant) -> dict[str, str]:
         """The environment variables of a process in that variant, its own before the image's."""
@@ -119,19 +163,37 @@ class WeightsSource:
     path: the file inside the prepared folder that an engine opens; None where it opens the folder.
     revision: the Hub commit; None is resolved once by --prepare and recorded in the cache.
     kind: real, rtn (round-to-nearest quantised here) or synthetic (random).
+    size_gb: of all files, in units of 10^9 bytes, where that is known before they are there.
+    bits: that a parameter of the linear layers takes in them, scales included; None for weights that aren't quantised.
     """
 
     source: Literal["hub", "pypi", "convert"]
     kind: Literal["real", "rtn", "synthetic"] = "real"
-    path: str | None = None
-    repo: str | None = None
-    revision: str | None = None
+    path: RelativePath | None = None
+    repo: RepoId | None = None
+    revision: Revision | None = None
     gated: bool = False
-    requirements: tuple[str, ...] = ()
-    sha256: str | None = None
-    using: str | None = None
-    convert_from: str | None = None
-    image: str | None = None
+    requirements: tuple[Requirement, ...] = ()
+    sha256: Sha256 | None = None
+    using: Identifier | None = None
+    convert_from: Name | None = None
+    image: ImageName | None = None
+    size_gb: float | None = None
+    bits: float | None = None
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The shape of what attention keeps of each token: layers x kv_heads x head_dim keys, and as many values.
+
+    windowed_layers: how many of the layers look back no further than window tokens.
+    """
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    windowed_layers: int = 0
+    window: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,26 +203,30 @@ class Model:
     prompt: name of the default prompt. prompt_prefix and prompt_suffix: the chat template's two halves around the
     user's message, empty for a base model. bos_id: the id that must stand first in every prompt, None for models
     without one. eos_ids: the ids that end a completion, the same for every engine. context_length in tokens.
+    linear_parameters: those in its blocks' linear layers, which quantisation shrinks; embeddings, the output layer and
+    norms are the rest. None, like attention: not known, and so is what it takes of memory.
     """
 
-    name: str
+    name: Name
     description: str
     licence: str
     context_length: int
     parameters: int
-    prompt: str
+    prompt: Name
     eos_ids: tuple[int, ...]
-    weights: Mapping[str, WeightsSource]
+    weights: Mapping[Name, WeightsSource]
     bos_id: int | None = None
     prompt_prefix: str = ""
     prompt_suffix: str = ""
+    linear_parameters: int | None = None
+    attention: Attention | None = None
 
 
 @dataclass(frozen=True)
 class Gpu:
     """A kind of GPU that --gpu can name. match: a regular expression for a whole word of the driver's name for it."""
 
-    name: str
+    name: Name
     match: str
     compute_capability: float
     memory_gib: tuple[float, ...]
@@ -173,7 +239,7 @@ class Gpu:
 class Prompt:
     """A prompt's text, with {document} where the document goes."""
 
-    name: str
+    name: Name
     template: str
 
 
@@ -181,9 +247,9 @@ class Prompt:
 class Defaults:
     """What a run takes where the command doesn't say. name: the device that it is for."""
 
-    name: str
-    model: str
-    dataset: str
+    name: Name
+    model: Name
+    dataset: Name
 
 
 @dataclass(frozen=True)
@@ -193,9 +259,9 @@ class Workload:
     documents: a JSONL file relative to the data folder. documents_sha256: over the chosen documents, not the file.
     """
 
-    dataset: str
-    documents: str
-    documents_sha256: str
+    dataset: Name
+    documents: RelativePath
+    documents_sha256: Sha256
     docs: int
     seed: int
     prompt: Prompt
@@ -207,24 +273,25 @@ class JobWeights:
     """The weights of a job: a file or folder relative to the cache folder, and how they came about.
 
     perplexity, perplexity_original: of these weights and of those they were made from, on the same held-out text;
-    None where they were not made here.
+    None where they were not made here. pickled: they are pickles alone.
     """
 
-    format: str
-    path: str
+    format: Name
+    path: RelativePath
     kind: Literal["real", "rtn", "synthetic"]
     revision: str
-    sha256: str
+    sha256: Sha256
     made_by: str | None = None
     perplexity: float | None = None
     perplexity_original: float | None = None
+    pickled: bool = False
 
 
 @dataclass(frozen=True)
 class JobModel:
     """What a job needs to know of its model (see Model)."""
 
-    name: str
+    name: Name
     context_length: int
     eos_ids: tuple[int, ...]
     bos_id: int | None
@@ -236,7 +303,7 @@ class JobModel:
 class JobGpu:
     """The hardware that a job was planned for. name: as --gpu takes it; found: the device's own name."""
 
-    name: str
+    name: Name
     found: str
     device: Device
 
@@ -245,7 +312,8 @@ class JobGpu:
 class HostFacts:
     """What only the host can tell, recorded beside the result and never part of the key.
 
-    compile_cache: whether an earlier job left compiled kernels for this environment.
+    compile_cache: whether an earlier job left compiled kernels for this environment. command: the number, in run.json,
+    of the command that ran the job; None for an image that was run alone.
     """
 
     os: str | None = None
@@ -253,6 +321,7 @@ class HostFacts:
     git_dirty: bool | None = None
     image_digest: str | None = None
     compile_cache: Literal["cold", "warm"] | None = None
+    command: int | None = None
 
 
 @dataclass(frozen=True)
@@ -261,19 +330,23 @@ class Job:
 
     key: SHA-256 over what decides the outcome; the results folder carries its first eight digits.
     folder: the job's folder, relative to the results folder. batch_size: None where the engine batches by itself.
+    find_batch_size: search the largest that fits, from batch_size on. resume_documents: go on from the documents that
+    an earlier attempt left; no part of the key, so that the command finds the job that it interrupted. remarks: what
+    the engine can't do of what was asked, for the result to repeat as warnings; no part of the key either.
+    allow_pickle: open weights that are pickles alone.
     """
 
     schema_version: int
-    key: str
-    run: str
-    folder: str
-    experiment: str
+    key: Sha256
+    run: Name
+    folder: RelativePath
+    experiment: Name
     optimization: str
     ranked: bool
-    backend: str
-    image: str
-    variant: str
-    launcher: str
+    backend: Identifier
+    image: ImageName
+    variant: Name
+    launcher: Name
     scenario: Scenario
     launch: int
     dtype: str
@@ -283,8 +356,13 @@ class Job:
     model: JobModel | None
     weights: JobWeights | None
     workload: Workload
-    lock_sha256: str
-    code_sha256: str
+    lock_sha256: Sha256
+    code_sha256: Sha256
+    on_oom: OnOutOfMemory = "fail"
+    find_batch_size: bool = False
+    resume_documents: bool = False
+    remarks: tuple[str, ...] = ()
+    allow_pickle: bool = False
     host: HostFacts = HostFacts()
 
 
@@ -292,6 +370,7 @@ class Job:
 class PlanRow:
     """One experiment of a plan.
 
+    reason: why it is skipped, or what it can't do of what was asked.
     variant_reason: why in this variant. to_prepare: what has to be made or fetched first. earlier: the status that an
     earlier command left for this very job; None where there is none or, before the weights are prepared, none can be
     told.
@@ -307,3 +386,22 @@ class PlanRow:
     batch_size: int | None = None
     to_prepare: tuple[str, ...] = ()
     earlier: str | None = None
+
+
+CheckStatus = Literal["pass", "warn", "fail", "skip", "unknown"]
+"""skip: does not apply here. unknown: can't be told."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of what --doctor found. check: the kind. subject: what was looked at. mend: what to do about it.
+
+    stops: the experiments that can't work while it fails.
+    """
+
+    check: str
+    subject: str
+    status: CheckStatus
+    message: str
+    mend: str | None = None
+    stops: tuple[str, ...] = ()

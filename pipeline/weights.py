@@ -10,7 +10,8 @@ from typing import Any
 from pipeline import codec
 from pipeline.catalog import Catalog, find
 from pipeline.errors import UsageError
-from pipeline.files import read_json, sha256_files, sha256_json, write_json
+from pipeline.files import read_json, sha256_file, sha256_files, sha256_json, write_json
+from pipeline.pickles import pickles_in
 from pipeline.spec import JobWeights, WeightsSource
 
 MANIFEST_FILE = "manifest.json"
@@ -39,8 +40,9 @@ def find_source(catalog: Catalog, model: str, form: str) -> WeightsSource:
 def source_sha256(catalog: Catalog, model: str, form: str) -> str:
     """Fingerprint of all that decides how weights come about: the entry, what it is made from, the converters' code."""
     source = find_source(catalog, model, form)
-    # Which image does the work and whether the Hub asks for a login change nothing in the outcome.
-    parts: list[Any] = [codec.encode(replace(source, image=None, gated=False))]
+    # Which image does the work, whether the Hub asks for a login and how large it is change nothing in the outcome.
+    recipe = codec.encode(replace(source, image=None, gated=False))
+    parts: list[Any] = [{name: value for name, value in recipe.items() if name not in ("size_gb", "bits")}]
     if source.convert_from is not None:
         parts.append(source_sha256(catalog, model, source.convert_from))
         parts.append(sha256_files(CONVERTERS, list(CONVERTERS.glob("*.py"))))
@@ -58,6 +60,21 @@ def read_weights(catalog: Catalog, model: str, form: str, cache: Path) -> JobWei
     if manifest is None or manifest.source_sha256 != expected or file_sizes(folder) != manifest.files:
         return None
     return manifest.weights
+
+
+def opened_bytes(cache: Path, weights: JobWeights) -> int:
+    """Size of what an engine reads: the one file, or the folder's *.safetensors."""
+    opened = cache / weights.path
+    files = [opened] if opened.is_file() else opened.glob("*.safetensors")
+    return sum(path.stat().st_size for path in files)
+
+
+def weights_sha256(opened: Path) -> str:
+    """SHA-256 of the file that an engine opens, else of all *.safetensors in the folder, else of its pickles."""
+    if opened.is_file():
+        return sha256_file(opened)
+    pickled = [opened / name for name in pickles_in(opened)]
+    return sha256_files(opened, pickled or list(opened.rglob("*.safetensors")))
 
 
 def write_manifest(folder: Path, weights: JobWeights, source: str) -> None:

@@ -13,6 +13,11 @@ from tests.walkthrough import Reader, copy_repository, read_steps
 REPOSITORY = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Here, since pytest looks for options in the outermost folder of tests alone."""
+    parser.addoption("--write-reliability", action="store_true", help="write tests/faults/outcomes.json")
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The data folder with the bundled sample."""

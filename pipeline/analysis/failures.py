@@ -1,46 +1,71 @@
-"""What broke a job, read from its log by an ordered table of signatures (config/failures.yaml)."""
+"""What broke a job, read from its log by an ordered table of signatures (config/failures.yaml).
 
+The first entry of the table that matches wins, causes before symptoms. An entry looks for its pattern in single lines,
+from the end of the log on, and not everywhere: information, the code that a traceback quotes, documents and prompts
+never count. A warning counts only for entries that say so (`lines`), and only where it explains what ended the job,
+that is where no cause is found, and the log's last exception is in the table, too, or there is none. What a log shows
+and then gets over (`unless_later`) does not count either. An exception that the table does not know stays `unknown`.
+"""
+
+import os
 import re
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, Literal
 
 from pipeline import codec
+from pipeline.analysis.log_lines import Evidence, is_exception, read_evidence
 from pipeline.errors import UsageError
+from pipeline.files import open_regular
 from pipeline.results import Failure, Phase
+from pipeline.yaml_files import read_yaml
 
 FAILURES_FILE = Path(__file__).parent.parent / "config" / "failures.yaml"
 UNKNOWN = "unknown"
 TAIL_BYTES = 2_000_000
 LINE_CHARACTERS = 400
 LAST_LINES = 3
+LEAST_LITERAL = 3
+
+Group = Literal["start", "build", "prepare", "load", "compile", "generate", "any"]
+"""When a failure usually shows: a container is started; packages are installed or built; files are fetched; the engine
+and the model are loaded, kernels compiled; documents are worked on; or at any time.
+"""
+
+Lines = Literal["errors", "outcomes", "warnings"]
+"""Where an entry's message counts: in errors, which are exceptions and lines that call themselves that; in lines
+without any mark as well; in errors, and in all lines where a warning may be what broke the job.
+"""
 
 # A class that says only "something above me broke": it never wins over a cause.
-_WRAPPER = "wrapper"
+WRAPPER = "wrapper"
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
-_PREFIX = re.compile(
-    r"^(?:\([^()\n]{1,80} pid=\d+\)[ \t]?)?"
-    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? \[[^\]\n]{1,120}\][ \t]?)?"
+_AROUND = 500
+_TOKEN = re.compile(
+    r"\\[A-Za-z0-9]|\\(?P<escaped>.)|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?[:=!<]+|\?P<\w+>)?|\{[\d,]+\}|[?*+.^$|)]|(?P<plain>.)",
+    re.DOTALL,
 )
+_SUCCESS = re.compile(r"(?:\bexit(?:ed)?(?: with)?(?: status| code)?|\breturn code)[ :=]+\(?0\)?\W*\Z")
 # Lines that never say why: stack frames and their carets, progress bars, the headings of tracebacks.
 _NOISE = re.compile(
-    r"^\s*$|^\s+File \"|^\s*[\^~|=\-]+\s*$|^Traceback \(most recent|\d+%\|"
+    r"^\s*$|^\s+File \"|^\s*[\^~|=\-]+\s*$|^Traceback \(most recent|\d%\|"
     r"|^(?:During handling of|The above exception was)|^\s{4,}"
 )
+_INHERITED = ("cause", "fix", "group", "retry")
 
 
 @dataclass(frozen=True)
 class Signature:
-    """One entry of failures.yaml.
+    """One entry of failures.yaml. What is left out of cause, fix, group and retry is that of the class's first entry.
 
-    pattern: a regular expression over the log without colours and engines' prefixes; ^ and $ match at lines.
-    phase: the entry counts in this phase of a job alone. retry: worth one automatic retry.
-    source: where the message was seen.
+    pattern: a regular expression that matches within one line; in each of its alternatives LEAST_LITERAL plain
+    characters in a row must be sure, which are looked for first. source: where the message was seen.
+    example: a line or some, as the program prints them, that find this very entry. retry: worth one automatic retry.
+    phase: the entry counts in this phase of a job alone. context: it counts in a log that matches this as well.
+    unless_later: nothing counts up to the last line that matches this. symptom: a warning may be what is behind it, so that
+    it counts only where none is.
     """
 
     pattern: str
@@ -48,18 +73,36 @@ class Signature:
     cause: str
     fix: str
     source: str
+    group: Group = "any"
+    example: str = ""
     retry: bool = False
     phase: Phase | None = None
+    context: str | None = None
+    unless_later: str | None = None
+    lines: Lines = "outcomes"
+    symptom: bool = False
+
+    def find(self, evidence: Evidence, *, warnings: bool) -> str | None:
+        """The last line where the entry counts, None where there is none. warnings: whether those count."""
+        if self.lines == "warnings":
+            text = evidence.warnings if warnings else evidence.errors
+        else:
+            text = evidence.errors if self.lines == "errors" else evidence.outcomes
+        line = self.search(text)
+        return line if line is not None and self.counts_in(evidence.whole) else None
+
+    def counts_in(self, whole: str) -> bool:
+        """Whether the log shows the context that the entry asks for."""
+        return self.context is None or re.search(self.context, whole) is not None
 
     def search(self, text: str) -> str | None:
-        """The last line where it matches (nearest to the end of the job), shortened; None where it does not."""
-        found = deque(re.finditer(self.pattern, text, re.MULTILINE), maxlen=1)
-        if not found:
+        """The last line that it matches, shortened; None where there is none."""
+        found = _last_match(self.pattern, text)
+        if found is None:
             return None
-        last = found.pop()
-        start = text.rfind("\n", 0, last.start()) + 1
-        end = text.find("\n", last.start())
-        line = text[max(start, last.start() - LINE_CHARACTERS // 2) : end if end >= 0 else len(text)]
+        start = text.rfind("\n", 0, found) + 1
+        end = text.find("\n", found)
+        line = text[max(start, found - LINE_CHARACTERS // 2) : end if end >= 0 else len(text)]
         return _shorten(line.strip())
 
 
@@ -72,6 +115,8 @@ class Classified:
     fix: str
     retry: bool
     line: str
+    group: Group | None = None
+    source: str | None = None
 
     def failure(self, phase: Phase) -> Failure:
         """The same as result.json holds it."""
@@ -80,20 +125,21 @@ class Classified:
 
 def load_signatures(path: Path = FAILURES_FILE) -> tuple[Signature, ...]:
     """Read the table in its order; a UsageError names the file, the entry and the fault."""
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))["failures"]
-        if not isinstance(entries, list):
-            raise TypeError("failures is not a list")
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise UsageError(f"{path}: expected a list under 'failures' ({error})") from error
-    return tuple(_signature(entry, f"{path}: entry {number}") for number, entry in enumerate(entries, start=1))
+    entries = read_yaml(path).get("failures")
+    if not isinstance(entries, list):
+        raise UsageError(f"{path}: expected a list under 'failures'")
+    first: dict[str, Mapping[str, Any]] = {}
+    return tuple(_signature(entry, first, f"{path}: entry {number}") for number, entry in enumerate(entries, start=1))
 
 
 def read_tail(path: Path) -> str:
-    """The end of a log, at most TAIL_BYTES, whatever its size; bytes that are not UTF-8 are replaced."""
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - TAIL_BYTES))
-        return stream.read().decode("utf-8", errors="replace")
+    """The end of a log, at most TAIL_BYTES, whatever its size; bytes that are not UTF-8 are replaced.
+
+    An OSError for what is no file, such as a pipe.
+    """
+    with open_regular(path) as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL_BYTES))
+        return stream.read(TAIL_BYTES).decode("utf-8", errors="replace")
 
 
 def classify(
@@ -103,43 +149,131 @@ def classify(
 
     phase: where the job broke, None where it is not known; entries for one phase then don't count.
     exit_status: of the process (negative for a signal, as subprocess gives it), matched as a last line of the log.
-    A log that shows nothing but wrappers is `unknown`, as is one that shows nothing at all.
+    A log that shows nothing but wrappers is `unknown`, as is one that shows nothing at all, and one that ends well.
     """
-    text = clean(log[-TAIL_BYTES:])
     if exit_status:
-        text += f"\nexit status {128 - exit_status if exit_status < 0 else exit_status}\n"
-    wrappers = [entry for entry in table if entry.class_ == _WRAPPER]
-    for entry in table:
-        if entry.class_ == _WRAPPER or entry.phase not in (None, phase):
-            continue
-        if line := entry.search(text):
-            return Classified(entry.class_, entry.cause, entry.fix, entry.retry, line)
+        log += f"\nexit status {128 - exit_status if exit_status < 0 else exit_status}\n"
+    evidence = read_evidence(log[-TAIL_BYTES:])
+    if exit_status != 0 and not _SUCCESS.search(evidence.whole.rstrip()[-LINE_CHARACTERS:]):
+        found = find_entry(evidence, [entry for entry in table if entry.phase in (None, phase)])
+        if found:
+            entry, line = found
+            return Classified(entry.class_, entry.cause, entry.fix, entry.retry, line, entry.group, entry.source)
     return Classified(
         class_=UNKNOWN,
         cause="no known signature in the log",
         fix="read the log, from its first error on",
         retry=False,
-        line="\n".join(_last_lines(text, wrappers)),
+        line="\n".join(_last_lines(evidence.warnings, [entry for entry in table if entry.class_ == WRAPPER])),
     )
 
 
-def clean(log: str) -> str:
-    """A log without colours, progress bars' overwritten states, engines' prefixes and their INFO and DEBUG lines."""
-    text = _ANSI.sub("", log).replace("\r\n", "\n").replace("\r", "\n")
-    lines = []
-    for line in text.split("\n"):
-        prefix = _PREFIX.match(line)
-        if prefix is None or prefix["level"] in ("INFO", "DEBUG"):
+def find_entry(evidence: Evidence, table: Sequence[Signature]) -> tuple[Signature, str] | None:
+    """The first entry that matches and the line: of the causes, else of the warnings, else of the symptoms."""
+    causes = [entry for entry in table if entry.class_ != WRAPPER and not entry.symptom]
+    symptoms = [entry for entry in table if entry.class_ != WRAPPER and entry.symptom]
+    warnings = _warnings_count(evidence, table)
+    found = _first(causes, evidence, warnings=False)
+    if found is None and warnings:
+        found = _first([entry for entry in causes if entry.lines == "warnings"], evidence, warnings=True)
+    return found or _first(symptoms, evidence, warnings=warnings)
+
+
+def _first(entries: Sequence[Signature], evidence: Evidence, *, warnings: bool) -> tuple[Signature, str] | None:
+    for entry in entries:
+        line = entry.find(evidence, warnings=warnings)
+        if line is not None and entry.unless_later:
+            line = entry.find(evidence.since(entry.unless_later), warnings=warnings)
+        if line is not None:
+            return entry, line
+    return None
+
+
+def _warnings_count(evidence: Evidence, table: Sequence[Signature]) -> bool:
+    """Whether a warning may be what broke the job: the last exception that is no wrapper is a known one, or missing."""
+    for line in reversed(evidence.errors.split("\n")):
+        if is_exception(line):
+            known = [
+                entry.class_
+                for entry in table
+                if _last_match(entry.pattern, line) is not None and entry.counts_in(evidence.whole)
+            ]
+            if WRAPPER not in known:
+                return bool(known)
+    return True
+
+
+def _match_any(entries: Sequence[Signature], line: str) -> bool:
+    return any(_last_match(entry.pattern, line) is not None for entry in entries)
+
+
+def _last_match(pattern: str, text: str) -> int | None:
+    """Where in the text the last line begins to match.
+
+    Only what lies around a literal part is matched, so that the time is linear in the text's length.
+    """
+    regex, literals = _compile(pattern)
+    last = -1
+    for literal in literals:
+        position = text.rfind(literal)
+        while position > last:
+            start = max(text.rfind("\n", 0, position) + 1, position - _AROUND)
+            end = text.find("\n", position, position + _AROUND)
+            found = regex.search(text, start, end if end >= 0 else position + _AROUND)
+            if found:
+                last = max(last, found.start())
+                break
+            position = text.rfind(literal, 0, max(start, position - _AROUND // 2) + len(literal) - 1)
+    return last if last >= 0 else None
+
+
+@cache
+def _compile(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    return re.compile(pattern, re.MULTILINE), required_literals(pattern)
+
+
+def required_literals(pattern: str) -> tuple[str, ...]:
+    """Texts one of which every match of a regular expression holds, as long as can be found; '' where there is none."""
+    return _of_alternatives(_TOKEN.finditer(pattern))
+
+
+def _of_alternatives(tokens: Iterator[re.Match[str]]) -> tuple[str, ...]:
+    """The same of the tokens up to the end of their group: for each alternative its best part's texts."""
+    found: list[str] = []
+    parts: list[tuple[str, ...]] = []
+    run, after_group = "", False
+    for token in tokens:
+        text, plain = token[0], token["escaped"] or token["plain"]
+        if plain:
+            run, after_group = run + plain, False
             continue
-        lines.append(line[prefix.end() :])
-    return "\n".join(lines)
+        if text[0] in "?*+{":  # what it follows may be missing
+            if run:
+                run = run[:-1]
+            elif after_group:
+                parts.pop()
+        parts.append((run,))
+        run, after_group = "", text[0] == "("
+        if after_group:
+            inner = _of_alternatives(tokens)
+            parts.append(inner if text in ("(", "(?:") else ("",))
+        elif text in ("|", ")"):
+            found += _best(parts)
+            parts = []
+            if text == ")":
+                return tuple(found)
+    return (*found, *_best([*parts, (run,)]))
+
+
+def _best(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return max(parts, key=lambda part: min(map(len, part)))
 
 
 def _last_lines(text: str, wrappers: Sequence[Signature]) -> list[str]:
     """The last lines that tell something, oldest first."""
     found: list[str] = []
     for line in reversed(text.split("\n")):
-        if _NOISE.search(line) or any(re.search(wrapper.pattern, line) for wrapper in wrappers):
+        if _NOISE.search(line) or _match_any(wrappers, line):
             continue
         found.append(_shorten(line.strip()))
         if len(found) == LAST_LINES:
@@ -151,13 +285,20 @@ def _shorten(line: str) -> str:
     return line if len(line) <= LINE_CHARACTERS else line[: LINE_CHARACTERS - 1] + "…"
 
 
-def _signature(entry: Any, where: str) -> Signature:
+def _signature(entry: Any, first: dict[str, Mapping[str, Any]], where: str) -> Signature:
     if isinstance(entry, dict) and "class" in entry:
         entry = {**entry, "class_": entry["class"]}
         del entry["class"]
+        of_class = first.setdefault(str(entry["class_"]), entry)
+        entry = {name: of_class[name] for name in _INHERITED if name in of_class} | entry
     signature = codec.decode(Signature, entry, where)
-    try:
-        re.compile(signature.pattern)
-    except re.error as error:
-        raise UsageError(f"{where}: pattern is not a regular expression ({error})") from error
+    for name in ("pattern", "context", "unless_later"):
+        try:
+            re.compile(getattr(signature, name) or "")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise UsageError(f"{where}: {name} is not a regular expression ({error})") from error
+    if any(len(literal) < LEAST_LITERAL for literal in required_literals(signature.pattern)):
+        raise UsageError(
+            f"{where}: in each alternative of its pattern {LEAST_LITERAL} plain characters in a row must be sure"
+        )
     return signature

@@ -62,6 +62,7 @@ def derive(
         weights_bytes=weights_bytes,
         kv_cache_bytes=kv_cache_bytes,
         energy_j=energy_j,
+        docs_too_long=len(documents) - len(done),
     )
 
 

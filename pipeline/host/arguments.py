@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.catalog import Catalog, find
 from pipeline.errors import UsageError
 from pipeline.host.execute import Rerun
+from pipeline.host.limits import STAGES, Limit, Limits, Stage
 from pipeline.options import (
     Options,
     add_hardware_options,
@@ -16,16 +17,22 @@ from pipeline.options import (
     add_workload_options,
     check_options,
     positive,
+    require_utf8,
 )
 from pipeline.plan import ANY_IMAGE
 
 SECONDS_PER_MINUTE = 60
+
+# In minutes, 0 for none. Generous: they are there for what hangs, not for what is slow.
+DEFAULT_TIME_LIMITS: dict[Stage, int] = {"load": 60, "compile": 120, "generate": 0}
+DEFAULT_IDLE_LIMITS: dict[Stage, int] = {"load": 15, "compile": 20, "generate": 20}
 
 EXAMPLES = """\
 examples:
   python orchestrator.py --gpu a100 --all                     every experiment that this GPU can run
   python orchestrator.py --gpu t4 --experiment vllm-awq --experiment 4-bit --docs 10
   python orchestrator.py --gpu auto --all --plan              what would run, what not and why; starts nothing
+  python orchestrator.py --gpu auto --all --doctor            what this machine lacks for that, and how to mend it
   python orchestrator.py --gpu auto --prepare --all           fetch and make everything before any GPU time
   python orchestrator.py --gpu cpu --all --dataset mine.jsonl --docs 20
 
@@ -41,7 +48,7 @@ ran; 2 bad usage; 130 interrupted. The same command again keeps what is done and
 
 @dataclass(frozen=True)
 class Arguments(Options):
-    """The checked command line. command: as it was typed, for the report."""
+    """The checked command line. command: as it was typed, for the report. all: no experiment is asked for by name."""
 
     command: str
     experiments: tuple[str, ...]
@@ -55,18 +62,21 @@ class Arguments(Options):
     cache: Path
     results: Path
     action: str
+    explain: str | None
     all: bool
     fail_fast: bool
     rerun: Rerun
-    timeout_s: float | None
+    limits: Limits
     json: bool
 
 
 def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Arguments:
     """Parse and check. argparse ends the program with status 2 for what it finds; other faults raise UsageError."""
+    require_utf8(argv)
     given = build_parser(catalog, launchers).parse_args(argv)
     names = tuple(dict.fromkeys(given.experiment)) if given.experiment else _of_all(catalog)
-    if given.action == "run" and not given.all and not given.experiment:
+    action = "explain" if given.explain is not None else given.action
+    if action == "run" and not given.all and not given.experiment:
         raise UsageError(
             "nothing to run: name experiments with --experiment, or take --all; --list shows what there is"
         )
@@ -78,10 +88,12 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     fields = {name: value for name, value in vars(given).items() if name in Arguments.__dataclass_fields__}
     folders = {name: getattr(given, name).resolve() for name in ("data", "cache", "results")}
     own = {
+        "action": action,
         "variants": parse_variants(given.variant, catalog),
         "command": shlex.join(["python", "orchestrator.py", *argv]),
         "experiments": names,
-        "timeout_s": given.job_timeout * SECONDS_PER_MINUTE if given.job_timeout else None,
+        "all": given.all or not given.experiment,
+        "limits": parse_limits(given.job_timeout, given.time_limit, given.idle_limit),
     }
     return Arguments(**(fields | folders | own))
 
@@ -95,6 +107,31 @@ def parse_variants(given: Sequence[str], catalog: Catalog) -> dict[str, str]:
         variants = {variant.name: variant for image in images for variant in image.variants}
         chosen[image_name or ANY_IMAGE] = find(variants, name, "variant").name
     return chosen
+
+
+def parse_limits(job: int | None, total: Sequence[str], idle: Sequence[str]) -> Limits:
+    """The limits of a job's time, in minutes as they were given ([STAGE=]MINUTES; 0 for none), over the defaults."""
+    totals, idles = (
+        DEFAULT_TIME_LIMITS | _by_stage(total, "--time-limit"),
+        DEFAULT_IDLE_LIMITS | _by_stage(idle, "--idle-limit"),
+    )
+    stages = {stage: Limit(_seconds(totals[stage]), _seconds(idles[stage])) for stage in STAGES}
+    return Limits(_seconds(job or 0), stages)
+
+
+def _by_stage(given: Sequence[str], option: str) -> dict[Stage, int]:
+    chosen: dict[Stage, int] = {}
+    for value in given:
+        name, _, minutes = value.rpartition("=")
+        named = [stage for stage in STAGES if name in ("", stage)]
+        if not named or not minutes.isdecimal():
+            raise UsageError(f"{option} {value}: takes MINUTES or STAGE=MINUTES, STAGE one of {', '.join(STAGES)}")
+        chosen |= dict.fromkeys(named, int(minutes))
+    return chosen
+
+
+def _seconds(minutes: int) -> float | None:
+    return minutes * SECONDS_PER_MINUTE if minutes else None
 
 
 def _of_all(catalog: Catalog) -> tuple[str, ...]:
@@ -126,11 +163,23 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
         "--plan", dest="action", action="store_const", const="plan", help="show what would run and what not, and why"
     )
     group.add_argument(
+        "--doctor",
+        dest="action",
+        action="store_const",
+        const="doctor",
+        help="check this machine for all that a run needs, and say how to mend what it lacks; starts nothing",
+    )
+    group.add_argument(
         "--prepare",
         dest="action",
         action="store_const",
         const="prepare",
         help="make environments, fetch models and documents",
+    )
+    group.add_argument(
+        "--explain",
+        metavar="LOGFILE",
+        help="say what broke a program by its log, from anywhere (- reads standard input)",
     )
     parser.set_defaults(action="run")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON on standard output")
@@ -196,4 +245,16 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--job-timeout", type=positive, metavar="MINUTES", help="end a job that takes longer (default: none)"
     )
+    for option, what, defaults in (
+        ("--time-limit", "end a job of which a stage takes longer", DEFAULT_TIME_LIMITS),
+        ("--idle-limit", "end a job of which a stage gives no sign of life for so long", DEFAULT_IDLE_LIMITS),
+    ):
+        usual = ", ".join(f"{stage}={minutes}" for stage, minutes in defaults.items())
+        group.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="[STAGE=]MINUTES",
+            help=f"{what}; load, compile or generate, 0 for none; repeatable (default: {usual})",
+        )
     parser.set_defaults(rerun="missing", fail_fast=False)

@@ -1,6 +1,7 @@
 """Virtual environments made from locks: one per image, variant and lock, kept and reused."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,26 @@ from images.install import WHEELHOUSE, InstallError, build_environment, build_ke
 from pipeline.errors import BenchmarkError
 from pipeline.files import write_atomically
 from pipeline.host.building import build_variables
+from pipeline.host.leftovers import OWNER_VARIABLE, kill_job, owner_of_job
+from pipeline.host.owner import this_process
 from pipeline.locks import exclusive
 from pipeline.plan import REPOSITORY, lock_path
+from pipeline.redact import TOKEN_VARIABLES, is_secret, redact
 from pipeline.spec import Image, Variant
 
 READY_FILE = "ready"
+
+INHERITED = re.compile(
+    # who and where, the language, and where libraries and programs are
+    r"HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TERM|XDG_\w+|LD_LIBRARY_PATH|LD_PRELOAD|CC|CXX|MAX_JOBS"
+    # devices, threads and memory, as engines and their libraries read them
+    r"|(?:BENCHMARK|BITSANDBYTES|BNB|CUDA|CUBLAS|CUDNN|GGML|GOMP|GPU|KMP|LLAMA|MALLOC|MKL|NCCL|NUMEXPR|NVIDIA|OMP"
+    r"|OPENBLAS|PYTORCH|TORCH|TORCHINDUCTOR|TRITON|VLLM|XLLAMACPP)_\w+"
+    r"|(?:HF|HUGGINGFACE|TOKENIZERS|TRANSFORMERS|FLASH_ATTN|FLASH_ATTENTION)_\w+|PYTHON(?!HOME$|PATH$)\w*"
+)
+"""The caller's variables that a job gets in an environment, where a container would get none of them."""
+INHERITED_FOR_NETWORK = re.compile(r"(?:PIP|UV|CURL|GIT|REQUESTS|SSL)_\w+|(?:https?|no|all|ftp)_proxy", re.IGNORECASE)
+"""What reaches the network gets these too: proxies, mirrors, certificates."""
 
 
 def environment_folder(cache: Path, image: Image, variant: Variant) -> Path:
@@ -63,14 +79,16 @@ def _make(cache: Path, folder: Path, image: Image, variant: Variant, log: Path) 
         shutil.rmtree(folder)  # left half made by a process that died
     log.parent.mkdir(parents=True, exist_ok=True)
     variables = build_variables(image, variant)
-    environment = build_environment(folder, variables, os.environ)
+    inherited = {name: value for name, value in os.environ.items() if not is_secret(name)}
+    owner = owner_of_job(this_process(), 0)  # jobs count from 1
+    environment = {**build_environment(folder, variables, inherited), OWNER_VARIABLE: owner}
     lock = lock_path(image, variant).read_text(encoding="utf-8")
     steps = install_steps(lock, variant.index, variant.build_packages, WHEELHOUSE)
     builds = cache / "builds" / build_key(lock, variables)
     with log.open("wb") as output:
 
         def call(arguments: Sequence[str]) -> bool:
-            output.write(f"$ {' '.join(arguments)}\n".encode())
+            output.write(f"$ {redact(' '.join(arguments))}\n".encode())
             output.flush()
             return subprocess.run(arguments, stdout=output, stderr=output, env=environment, check=False).returncode == 0
 
@@ -78,22 +96,26 @@ def _make(cache: Path, folder: Path, image: Image, variant: Variant, log: Path) 
             install(python, folder, steps, call, builds)
         except InstallError as error:
             raise BenchmarkError(f"image {image.name}: {error}; see {log}") from error
+        finally:
+            kill_job(owner)  # an interrupt ends pip, not what pip started
 
 
 def process_environment(cache: Path, image: Image, variant: Variant, *, network: bool) -> Mapping[str, str]:
     """All environment variables of a worker in the environment of an image's variant, as a container has them.
 
     What image.yaml declares is not among them: the worker sets it itself, however it is started.
-    network: for what fetches, which alone may see the Hub's token. User site packages would break the isolation.
+    Of the caller's variables only those of INHERITED are passed on, and none that is named like a secret. network: for
+    what fetches, which alone may see the Hub's token. User site packages, or modules in the folder that it starts in,
+    would break the isolation.
     """
     folder = environment_folder(cache, image, variant)
-    secret = () if network else ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
-    inherited = {name: value for name, value in os.environ.items() if name not in (*secret, "PYTHONHOME", "PYTHONPATH")}
+    inherited = {name: value for name, value in os.environ.items() if _is_inherited(name, network=network)}
     own = {
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "VIRTUAL_ENV": str(folder),
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "BENCHMARK_IMAGE": image.name,
@@ -102,3 +124,12 @@ def process_environment(cache: Path, image: Image, variant: Variant, *, network:
         "BENCHMARK_COMPILE_CACHE": str(compile_cache_folder(cache, image, variant)),
     }
     return inherited | own
+
+
+def _is_inherited(name: str, *, network: bool) -> bool:
+    """Whether a worker gets the caller's variable of that name."""
+    if name in (*TOKEN_VARIABLES, "HF_TOKEN_PATH"):
+        return network
+    if is_secret(name):
+        return False
+    return bool(INHERITED.fullmatch(name) or (network and INHERITED_FOR_NETWORK.fullmatch(name)))

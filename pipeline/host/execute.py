@@ -1,48 +1,45 @@
 """Runs the planned jobs one after another, so that each has the machine to itself; every one ends in a Result."""
 
 import dataclasses
-import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.analysis.failures import classify, load_signatures, read_tail
+from pipeline.errors import BenchmarkError
 from pipeline.hardware import Hardware
-from pipeline.host.launchers import Exit, Launcher
-from pipeline.host.prepare import Broken, Prepared
+from pipeline.host.gpu_turn import GpuTurn
+from pipeline.host.launchers import Launcher
+from pipeline.host.limits import NO_LIMITS, Limits
+from pipeline.host.outcome import broken_failure, collect, failure_of, may_pass
+from pipeline.host.prepare import Prepared
 from pipeline.host.watcher import Watcher
-from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted
+from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted, settle
 from pipeline.plan import Request, Selected, Skipped, make_job, unstarted_job
 from pipeline.progress import ProgressLine, parse_progress
-from pipeline.results import (
-    LOG_FILE,
-    Environment,
-    Failure,
-    Phase,
-    Result,
-    now_utc,
-    summarize_job,
-    write_result,
-)
+from pipeline.results import LOG_FILE, Failure, Result, write_result
 from pipeline.spec import HostFacts, Job
 
 Rerun = Literal["missing", "only-failed", "fresh"]
 """missing: keep what is ok, run the rest. only-failed: run just what failed before. fresh: run everything again."""
 
+RETRY_PAUSE_S = 5.0
+
 
 @dataclass(frozen=True)
 class Policy:
-    """timeout_s: the longest that one job may take; None for no limit."""
+    """limits: of each job's time. retries: further attempts at a job that broke in a way that may pass by itself."""
 
     rerun: Rerun = "missing"
     fail_fast: bool = False
-    timeout_s: float | None = None
+    limits: Limits = NO_LIMITS
+    retries: int = 1
 
 
 @dataclass(frozen=True)
 class Execution:
-    """Runs planned experiments over the results folder `results`."""
+    """Runs planned experiments over the results folder `results`. turn: this command's turns on the GPU."""
 
     launcher: Launcher
     results: Path
@@ -50,6 +47,7 @@ class Execution:
     host: HostFacts
     policy: Policy
     watcher: Watcher
+    turn: GpuTurn
 
     def run_all(self, planned: Sequence[Selected | Skipped], request: Request, prepared: Prepared) -> list[Result]:
         """Results in the order of the plan. With fail_fast the first failure ends the run; what follows has none."""
@@ -73,27 +71,48 @@ class Execution:
         obstacle = prepared.obstacle(item)
         if obstacle:
             return self._unstarted(item, request, "failed", broken_failure(obstacle)), False
+        try:
+            job = self._job(item, request, prepared)
+            earlier = earlier_result(self.results, job.folder) or earlier_result(
+                self.results, unstarted_job(item, request, self.hardware)[1]
+            )
+            if earlier and self._keeps(earlier):
+                return earlier, True
+            if earlier is None and self.policy.rerun == "only-failed":
+                return None
+            return self._attempt(job, item, request), False
+        except BenchmarkError as error:  # the engine does not answer, or the GPU is not given back
+            return self._unstarted(item, request, "failed", failure_of("", "start", str(error))), False
+
+    def _job(self, item: Selected, request: Request, prepared: Prepared) -> Job:
         host = dataclasses.replace(
             self.host,
             image_digest=self.launcher.image_digest(item.image, item.variant),
             compile_cache=self.launcher.compile_cache(item.image, item.variant),
         )
-        job = make_job(item, request, self.hardware, prepared.weights_of(item), host)
-        earlier = earlier_result(self.results, job.folder) or earlier_result(
-            self.results, unstarted_job(item, request, self.hardware)[1]
-        )
-        if earlier and self._keeps(earlier):
-            return earlier, True
-        if earlier is None and self.policy.rerun == "only-failed":
-            return None
-        return self._start(job, item, request), False
+        return make_job(item, request, self.hardware, prepared.weights_of(item), host)
 
     def _keeps(self, earlier: Result) -> bool:
         return earlier.status == "ok" and self.policy.rerun != "fresh"
 
-    def _start(self, job: Job, item: Selected, request: Request) -> Result:
-        job_file = begin(self.results, job, item, request, self.hardware)
-        folder = job_file.parent
+    def _attempt(self, job: Job, item: Selected, request: Request, number: int = 1) -> Result:
+        """Run the job, and again where its failure may pass by itself; the logs of all attempts are kept."""
+        earlier_logs = [_log_of(attempt) for attempt in range(1, number)]
+        job_file = begin(self.results, job, item, request, self.hardware, keep=earlier_logs)
+        with self.turn.take():
+            result = dataclasses.replace(self._start(job, item, job_file), attempts=number)
+        write_result(job_file.parent, result)
+        if number <= self.policy.retries and result.failure and may_pass(result.failure):
+            self.watcher.note(f"{item.experiment.name}: {result.failure.class_}, which may pass: once more")
+            time.sleep(RETRY_PAUSE_S)
+            log = job_file.with_name(LOG_FILE)
+            if log.exists():
+                log.rename(log.with_name(_log_of(number)))
+            return self._attempt(job, item, request, number + 1)
+        settle(self.results, job)
+        return result
+
+    def _start(self, job: Job, item: Selected, job_file: Path) -> Result:
         seen: list[ProgressLine] = []
 
         def on_line(text: str) -> None:
@@ -102,40 +121,15 @@ class Execution:
                 seen.append(line)
                 self.watcher.progress(line)
 
-        exit_ = self.launcher.run(
+        ended = self.launcher.run(
             item.image,
             item.variant,
             ["--job", job_file.relative_to(self.results).as_posix()],
-            folder / LOG_FILE,
+            job_file.with_name(LOG_FILE),
             on_line,
-            self.policy.timeout_s,
+            self.policy.limits,
         )
-        result = self._collect(job, exit_, seen[-1].phase if seen else "start")
-        write_result(folder, result)
-        return result
-
-    def _collect(self, job: Job, exit_: Exit, last_phase: Phase) -> Result:
-        """The worker's own result, or one made from its log when it died without leaving any."""
-        log = self.results / job.folder / LOG_FILE
-        result = earlier_result(self.results, job.folder)
-        if result is None:
-            failure = (
-                Failure("timed_out", last_phase, "ended after the time limit", "raise --job-timeout")
-                if exit_.timed_out
-                else _failure_from_log(log, last_phase, describe_exit(exit_), exit_.code)
-            )
-            result = Result(
-                job=summarize_job(job),
-                status="timed_out" if exit_.timed_out else "failed",
-                failure=failure,
-                environment=Environment(host_os=self.host.os, git_commit=self.host.git_commit),
-                finished_at=now_utc(),
-            )
-        elif result.failure and result.failure.class_ == "unknown":
-            # the worker saw only its own exception; an engine's subprocess may have said more in the log
-            message = result.failure.message
-            result = dataclasses.replace(result, failure=_failure_from_log(log, result.failure.phase, message))
-        return result
+        return collect(self.results, job, self.host, ended, seen[-1].phase if seen else "start")
 
     def _unstarted(
         self, item: Selected | Skipped, request: Request, status: Literal["failed", "skipped"], failure: Failure
@@ -143,24 +137,9 @@ class Execution:
         return leave_unstarted(self.results, item, request, self.hardware, self.host, status, failure)
 
 
-def describe_exit(exit_: Exit) -> str:
-    """How a worker that left no result ended, in words."""
-    if exit_.message:
-        return exit_.message
-    if exit_.code < 0:
-        return f"killed by {signal.Signals(-exit_.code).name}"
-    return f"ended with status {exit_.code} and left no result"
-
-
-def broken_failure(broken: Broken) -> Failure:
-    """The failure of an experiment whose environment or weights could not be made."""
-    return _failure_from_log(broken.log, "prepare", broken.message)
-
-
-def _failure_from_log(log: Path, phase: Phase, message: str, exit_status: int | None = None) -> Failure:
-    text = read_tail(log) if log.exists() else ""
-    found = classify(f"{text}\n{message}", load_signatures(), phase=phase, exit_status=exit_status)
-    return Failure(found.class_, phase, message, found.fix)
+def _log_of(attempt: int) -> str:
+    """What the log of an attempt that was followed by another is called."""
+    return f"log-{attempt}.txt"
 
 
 def exit_status(results: Sequence[Result], *, asked_by_name: bool) -> int:

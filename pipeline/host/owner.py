@@ -1,4 +1,4 @@
-"""Who started a container: the command's process, so that a later command can tell whether it still lives."""
+"""Who started a job: the command's process, so that a later command can tell whether it still lives."""
 
 import os
 import socket

@@ -1,17 +1,22 @@
 """Everything a run needs before any GPU time: environments and weights, each failure kept to what depends on it."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.analysis.failures import classify, load_signatures, read_tail
 from pipeline.catalog import Catalog
 from pipeline.errors import BenchmarkError
 from pipeline.hardware import Hardware
+from pipeline.host.intact import are_intact, discard
 from pipeline.host.launchers import Launcher
 from pipeline.host.watcher import Watcher
 from pipeline.plan import Selected, Skipped, formats_needed, preparing_variant
 from pipeline.spec import Image, JobWeights, Model, Variant
 from pipeline.weights import read_weights
+
+RETRY_PAUSE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Preparation:
     cache: Path
     logs: Path
     watcher: Watcher
+    allow_pickle: bool = False
 
     def prepare(self, planned: Sequence[Selected | Skipped], model: Model) -> Prepared:
         """Prepare what the selected experiments need."""
@@ -69,7 +75,7 @@ class Preparation:
         for name, variant in variants.items():
             self._ensure_image(self.catalog.images[name], variant, prepared)
         for form, image_name in formats_needed(selected, model).items():
-            weights = read_weights(self.catalog, model.name, form, self.cache)
+            weights = self._intact_weights(form, model)
             prepared.weights[form] = weights or self._make_weights(form, image_name, variants, model, prepared)
         return prepared
 
@@ -82,6 +88,15 @@ class Preparation:
         except BenchmarkError as error:
             prepared.images[image.name] = Broken(str(error), log)
             self.watcher.trouble(str(error))
+
+    def _intact_weights(self, form: str, model: Model) -> JobWeights | None:
+        """The prepared weights; None where there are none, or where they are not what was prepared."""
+        weights = read_weights(self.catalog, model.name, form, self.cache)
+        if weights is None or are_intact(weights, model.name, self.cache):
+            return weights
+        self.watcher.note(f"weights of {model.name} ({form}): changed since they were prepared; they are made again")
+        discard(weights, model.name, self.cache)
+        return None
 
     def _make_weights(
         self, form: str, image_name: str, variants: dict[str, Variant], model: Model, prepared: Prepared
@@ -104,17 +119,34 @@ class Preparation:
         if image_name in prepared.images:
             return prepared.images[image_name]
         self.watcher.preparing(f"weights of {model.name} ({form})")
-        arguments = ["--prepare", model.name, "--weights", form]
-        exit_ = self.launcher.run(image, variant, arguments, log, lambda line: None, network=True)
-        weights = read_weights(self.catalog, model.name, form, self.cache) if exit_.code == 0 else None
+        message = self._run_preparation(image, variant, form, model, log)
+        weights = None if message else read_weights(self.catalog, model.name, form, self.cache)
         if weights is None:
-            broken = Broken(_last_line(log) or f"{model.name} {form}: preparing it ended with status {exit_.code}", log)
+            broken = Broken(message or f"{model.name} {form}: what was prepared is not whole", log)
             self.watcher.trouble(broken.message)
             return broken
         return weights
 
+    def _run_preparation(self, image: Image, variant: Variant, form: str, model: Model, log: Path) -> str | None:
+        """Run the entrypoint's --prepare, again where what broke it may pass by itself; the error's text, or None."""
+        arguments = ["--prepare", model.name, "--weights", form, *(["--allow-pickle"] if self.allow_pickle else [])]
+        for pause_s in (RETRY_PAUSE_S, None):
+            ended = self.launcher.run(image, variant, arguments, log, lambda line: None, network=True)
+            if ended.code == 0:
+                return None
+            message = _last_line(log) or f"{model.name} {form}: preparing it ended with status {ended.code}"
+            passes = classify(_text(log), load_signatures(), phase="prepare", exit_status=ended.code).retry
+            if pause_s is None or not passes:
+                break
+            self.watcher.note(f"{message}; once more in {pause_s:.0f} s")
+            time.sleep(pause_s)
+        return message
+
+
+def _text(log: Path) -> str:
+    return read_tail(log) if log.exists() else ""
+
 
 def _last_line(log: Path) -> str | None:
     """The last line that says something, which is the error's own text."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    return next((line for line in reversed(lines) if line), None)
+    return next((line.strip() for line in reversed(_text(log).splitlines()) if line.strip()), None)

@@ -4,7 +4,7 @@ import dataclasses
 
 from pipeline.host.session import Session
 from pipeline.job_folder import earlier_result
-from pipeline.plan import Request, Selected, Skipped, make_job
+from pipeline.plan import Request, Selected, Skipped, make_job, remarks
 from pipeline.spec import HostFacts, PlanRow
 from pipeline.weights import read_weights
 
@@ -26,6 +26,7 @@ def _row(item: Selected | Skipped, session: Session, request: Request | None) ->
     row = PlanRow(
         item.experiment.name,
         "run",
+        "; ".join(remarks(item, request)) or None if request else None,
         image=item.image.name,
         variant=item.variant.name,
         variant_reason=item.why,

@@ -1,12 +1,14 @@
 """A run's folder: its lock, the commands that made it and the results in it."""
 
+import itertools
 import os
 import subprocess
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline import codec
+from pipeline.errors import UsageError
 from pipeline.files import read_json, require_writable, write_json
 from pipeline.locks import exclusive
 from pipeline.machine import os_name
@@ -16,6 +18,23 @@ from pipeline.spec import HostFacts
 
 RUN_FILE = "run.json"
 REPORT_FILE = "report.md"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that worked on a run, as it was typed."""
+
+    command: str
+    started_at: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The content of run.json."""
+
+    name: str
+    label: str | None = None
+    commands: tuple[Command, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,28 +59,52 @@ class RunFolder:
             self.path / ".lock", f"run {self.name!r} is being worked on by another command; wait or use --run"
         )
 
-    def record(self, command: str, label: str | None) -> None:
-        """Note the command in run.json, after those before it; the label of the last command that had one stays."""
-        path = self.path / RUN_FILE
-        earlier = read_json(path) if path.exists() else {"name": self.name, "label": None, "commands": []}
-        commands = [*earlier["commands"], {"command": command, "started_at": now_utc()}]
-        write_json(path, {"name": self.name, "label": label or earlier["label"], "commands": commands})
+    def record(self, command: str, label: str | None) -> int:
+        """Note the command in run.json, after those before it, and return its number, from 1.
+
+        The label of the last command that had one stays. A damaged run.json is set aside under another name.
+        """
+        earlier = self._read()
+        entry = Command(command, now_utc())
+        record = replace(earlier, label=label or earlier.label, commands=(*earlier.commands, entry))
+        write_json(self.path / RUN_FILE, codec.encode(record))
+        return len(record.commands)
 
     def label(self) -> str | None:
         """The remark that stands above the report."""
-        label: str | None = read_json(self.path / RUN_FILE)["label"]
-        return label
+        return self._read().label
 
-    def results_of_all_jobs(self) -> list[Result]:
-        """The current result of every job of the run; those that a change of code or settings outdated are left out."""
-        current: dict[tuple[object, ...], Result] = {}
-        for result in sorted(self._read_all(), key=lambda item: item.finished_at or ""):
-            current[_identity(result)] = result
-        return list(current.values())
+    def results_of_all_jobs(self) -> tuple[list[Result], list[str]]:
+        """The current result of every job of the run, and what is wrong with files that can't be read.
 
-    def _read_all(self) -> Iterator[Result]:
+        Results that a change of code or settings outdated are left out: of two, the one of the later command counts,
+        since the time of day may have been set back between them.
+        """
+        results: list[Result] = []
+        unreadable: list[str] = []
         for path in sorted(self.path.glob(f"*/{RESULT_FILE}")):
-            yield read_result(path)
+            try:
+                results.append(read_result(path))
+            except UsageError as error:
+                unreadable.append(str(error))
+        current: dict[tuple[object, ...], Result] = {}
+        for result in sorted(results, key=lambda item: (item.job.command or 0, item.finished_at or "")):
+            current[_identity(result)] = result
+        return list(current.values()), unreadable
+
+    def _read(self) -> "RunRecord":
+        path = self.path / RUN_FILE
+        if not path.exists():
+            return RunRecord(self.name)
+        try:
+            return codec.decode(RunRecord, read_json(path), str(path))
+        except UsageError:
+            for number in itertools.count(1):
+                aside = path.with_name(f"{RUN_FILE}.damaged-{number}")
+                if not aside.exists():
+                    path.rename(aside)
+                    break
+            return RunRecord(self.name)
 
 
 def _identity(result: Result) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from pipeline.figures import gib as gib
 from pipeline.figures import name as name
 from pipeline.figures import number as number
 from pipeline.figures import one_line as one_line
+from pipeline.figures import printable as printable
 from pipeline.figures import speed as speed
 from pipeline.report.table import Row
 from pipeline.results import Failure
@@ -39,7 +40,7 @@ def reason(failure: Failure | None) -> str:
     if failure is None:
         return "no reason recorded"
     message = one_line(failure.message, 300)
-    return f"{failure.class_} during {failure.phase}: {message}" if failure.phase != "plan" else message
+    return f"{one_line(failure.class_)} during {failure.phase}: {message}" if failure.phase != "plan" else message
 
 
 def has_log(row: Row) -> bool:

@@ -47,13 +47,12 @@ def catalog_listing(catalog: Catalog, datasets: Mapping[str, str]) -> str:
 
 def plan_listing(hardware: str, work: str, rows: Sequence[PlanRow]) -> str:
     """What would run, on what and over what, and what is skipped. hardware, work: a line each."""
-    cells = [["experiment", "action", "image", "dtype", "batch", "first to prepare, or why not"]]
+    cells = [["experiment", "action", "image", "dtype", "batch", "first to prepare; why not, or not as asked"]]
     for row in rows:
         image = f"{row.image} ({row.variant})" if row.image else "-"
         batch = str(row.batch_size) if row.batch_size else "-"
-        cells.append(
-            [row.experiment, row.action, image, row.dtype or "-", batch, row.reason or ", ".join(row.to_prepare)]
-        )
+        last = ", ".join([*row.to_prepare, *([row.reason] if row.reason else [])])
+        cells.append([row.experiment, row.action, image, row.dtype or "-", batch, last])
     chosen = {(row.image, row.variant): row.variant_reason for row in rows if row.image and row.variant_reason}
     reasons = [[f"{image} ({variant}):", reason or ""] for (image, variant), reason in chosen.items()]
     return f"{hardware}\n{work}\n\n{aligned(cells)}" + (f"\n\nvariants\n{aligned(reasons)}" if reasons else "")

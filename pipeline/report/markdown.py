@@ -11,8 +11,8 @@ from pipeline.report.table import BASELINE, Row, Table
 
 REPORT_FILE = "report.md"
 
-# An underscore inside a word is no markup, and names are full of them.
-_MARKUP = re.compile(r"[\\`*\[\]|~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+# An underscore inside a word is no markup, and names are full of them; a list's mark is one at the start alone.
+_MARKUP = re.compile(r"[\\`*\[\]|~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+](?= )|(?<=^\d)[.)](?= )")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def fenced(text: str, language: str = "text") -> str:
     """A code block that the text can't end, whatever backticks it holds."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
+    return f"{fence}{language}\n{figures.printable(text)}\n{fence}"
 
 
 def _outcome(tables: Sequence[Table]) -> str:
@@ -140,7 +140,7 @@ def _section(table: Table) -> str:
         figures.plural(work.docs, "document"),
         f"at most {figures.plural(work.max_new_tokens, 'new token')}",
         f"prompt {escape(work.prompt.name)}",
-        f"launcher {table.launcher}",
+        f"launcher {escape(table.launcher)}",
     ]
     parts = [
         f"## {table.scenario}: {figures.SCENARIOS[table.scenario]}",

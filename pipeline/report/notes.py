@@ -22,6 +22,7 @@ def notes_on(results: Sequence[Result]) -> tuple[Note, ...]:
         *_different_hardware(done),
         *_synthetic_weights(done),
         *_own_warnings(results),
+        *_repeated(results),
         *_different_dtypes(done),
         *_rounded_weights(done),
         *_incomplete(done),
@@ -52,6 +53,14 @@ def _different_hardware(results: Sequence[Result]) -> list[Note]:
 def _own_warnings(results: Sequence[Result]) -> list[Note]:
     return [
         Note(f"{result.job.experiment}: {warning}", warning=True) for result in results for warning in result.warnings
+    ]
+
+
+def _repeated(results: Sequence[Result]) -> list[Note]:
+    return [
+        Note(f"{result.job.experiment}: attempt {result.attempts}, after a failure that may pass; its log is log-1.txt")
+        for result in results
+        if result.attempts > 1
     ]
 
 

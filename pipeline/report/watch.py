@@ -4,7 +4,9 @@ import sys
 import time
 from typing import TextIO
 
+from pipeline.figures import one_line, printable
 from pipeline.progress import ProgressLine
+from pipeline.redact import redact
 from pipeline.results import Result
 
 
@@ -45,9 +47,10 @@ class LineWatcher:
         if result.metrics and result.metrics.docs_per_s is not None:
             outcome = f"{result.metrics.docs_per_s:.3g} docs/s"
         else:
-            outcome = result.failure.message.splitlines()[0] if result.failure and result.failure.message else ""
+            lines = printable(result.failure.message).splitlines() if result.failure else []
+            outcome = one_line(lines[0]) if lines else ""
         self._line(f"{self._job}: {result.status}{' (kept)' if kept else ''}{': ' if outcome else ''}{outcome}")
 
     def _line(self, text: str) -> None:
-        self._stream.write(("\r\033[K" if self._rewrites else "") + text + "\n")
+        self._stream.write(("\r\033[K" if self._rewrites else "") + redact(printable(text)) + "\n")
         self._stream.flush()

@@ -16,6 +16,7 @@ from pipeline.options import (
     add_run_option,
     add_workload_options,
     check_options,
+    require_utf8,
 )
 from pipeline.worker.runner import Roots
 from pipeline.worker.surroundings import Surroundings
@@ -59,6 +60,7 @@ class WorkerArguments:
 
 def parse(argv: Sequence[str], catalog: Catalog, surroundings: Surroundings | None) -> WorkerArguments:
     """Parse and check. argparse ends the program with status 2 for what it finds; other faults raise UsageError."""
+    require_utf8(argv)
     given = build_parser(catalog, surroundings).parse_args(argv)
     check_options(given)
     if given.weights is not None and given.prepare is None:

@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pipeline.spec import Device
+from pipeline.worker.batches import Batches
 
 OnStep = Callable[[Mapping[str, int]], None]
-"""Called once per engine step with request id -> tokens added in this step, where the engine can tell cheaply."""
+"""Called once per engine step with request id -> tokens added in this step, where the engine can tell cheaply.
+
+A batch that failed and is run again takes back what it told: with minus as many tokens as it had added a request. So
+the counts add up to the output's, and times are those of the attempt that the output is from.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,9 @@ class Setup:
     batch_size: documents a step; None lets the engine decide.
     max_length: prompt plus new tokens of the longest request are at most this many; at most the model's context.
     eos_ids: the ids that end a completion, instead of whatever the checkpoint's own configuration says.
+    batches: instead of batch_size for an engine that can change it once loaded (image.yaml: shrinks_batch), which then
+    runs its batches through it; None stands for batch_size and no second attempt.
+    allow_pickle: weights that are pickles alone may be opened; False where there are safetensors.
     """
 
     weights: Path | None
@@ -35,16 +43,24 @@ class Setup:
     max_length: int
     eos_ids: tuple[int, ...]
     seed: int
+    batches: Batches | None = None
+    allow_pickle: bool = False
 
 
 @dataclass(frozen=True)
 class Request:
-    """One document to summarise. prompt_ids: what the engine must be fed, exactly; empty where no model runs."""
+    """One document to summarise. prompt_ids: what the engine must be fed, exactly; empty where no model runs.
+
+    prompt_sha256: of the prompt's text. full_length: generate max_new_tokens whatever ids come; asked only of an engine
+    that takes Setup.batches, to see how much fits.
+    """
 
     id: str
     document: str
     prompt_ids: tuple[int, ...]
     max_new_tokens: int
+    prompt_sha256: str | None = None
+    full_length: bool = False
 
 
 @dataclass(frozen=True)

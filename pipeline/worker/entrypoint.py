@@ -1,15 +1,17 @@
 """The worker's command line: run an experiment or a job file, prepare a model's weights, check the image."""
 
-import signal
+import os
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 from pipeline.catalog import Catalog
 from pipeline.errors import BenchmarkError, UsageError
+from pipeline.figures import printable
 from pipeline.progress import ProgressLine, format_progress
+from pipeline.redact import redact
 from pipeline.results import Phase
 from pipeline.worker.arguments import WorkerArguments, parse
+from pipeline.worker.ending import end_on_sigterm, end_with_parent
 from pipeline.worker.job import run_job_file
 from pipeline.worker.prepare import prepare_model
 from pipeline.worker.standalone import Standalone
@@ -17,20 +19,29 @@ from pipeline.worker.surroundings import Surroundings, enter, read_surroundings,
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit status: 0 done, 1 the job failed or was skipped (its result says why), 2 bad usage, 130 interrupted."""
-    # A launcher ends a job with SIGTERM: raise, so that adapters close their engines on the way out.
-    signal.signal(signal.SIGTERM, _terminate)
+    """Exit status: 0 done, 1 the job failed or was skipped (its result says why), 2 bad usage, 130 interrupted.
+
+    143 asked to end (SIGTERM), or left behind by the launcher that started it.
+    """
+    end_on_sigterm()
+    end_with_parent()
+    ask_nobody()
     try:
         catalog, surroundings = read_surroundings()
         arguments = parse(argv, catalog, surroundings)
         enter(surroundings, network=arguments.action == "prepare")
         return act(arguments, catalog, surroundings)
     except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact(printable(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def ask_nobody() -> None:
+    """Take standard input away: at a terminal transformers would offer to run the code that a model brings."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
 def act(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings | None) -> int:
@@ -54,15 +65,14 @@ def prepare(arguments: WorkerArguments, catalog: Catalog, surroundings: Surround
     roots = arguments.roots
     model = arguments.model or catalog.defaults[require_surroundings(surroundings).variant.device].model
     image = surroundings.image.name if surroundings else None
-    made = prepare_model(catalog, model, arguments.weights, image, roots.cache, roots.data)
+    allowed = arguments.options.allow_pickle
+    made = prepare_model(catalog, model, arguments.weights, image, roots.cache, roots.data, allowed)
     for form, weights in made.items():
         print(f"{model} {form}: {roots.cache / weights.path}")
     return 0
 
 
 def _print_progress(phase: Phase, done: int, total: int) -> None:
-    print(format_progress(ProgressLine(phase, done, total)), flush=True)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
+    # in one piece, since it also comes from a thread
+    sys.stdout.write(format_progress(ProgressLine(phase, done, total)) + "\n")
+    sys.stdout.flush()

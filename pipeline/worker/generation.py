@@ -1,5 +1,6 @@
 """The timed section of a job: hand requests over, stamp what comes back, write it down at once."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -10,9 +11,8 @@ from pipeline.errors import BenchmarkError
 from pipeline.results import DocumentResult, Phase, document_line
 from pipeline.spec import Job
 from pipeline.worker.backend import Backend, Completion, Request
+from pipeline.worker.heartbeat import Heartbeat
 from pipeline.worker.telemetry import DeviceMeter, PeakSampler
-
-PROGRESS_PERIOD_S = 0.5
 
 Progress = Callable[[Phase, int, int], None]
 """Called with the phase, the documents done and the documents in all."""
@@ -20,27 +20,39 @@ Progress = Callable[[Phase, int, int], None]
 
 @dataclass
 class TokenTimes:
-    """When each request's first and last token arrived; its instances are OnStep callbacks."""
+    """When each request's first and last token arrived; its instances are OnStep callbacks.
+
+    arrived: how many there were, those that were taken back included, so that it only grows.
+    """
 
     first: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
+    arrived: int = 0
 
     def __call__(self, tokens: Mapping[str, int]) -> None:
         now = time.perf_counter()
         for request_id, count in tokens.items():
-            if count:
+            if count > 0:
                 self.first.setdefault(request_id, now)
                 self.last[request_id] = now
+                self.arrived += count
+            elif count < 0:  # the attempt failed, and with it what these times stand for
+                self.first.pop(request_id, None)
+                self.last.pop(request_id, None)
 
 
 @dataclass(frozen=True)
 class Generated:
-    """The timed section's raw outcome. documents: in order of completion. energy_j: None where it isn't metered."""
+    """The timed section's raw outcome. documents: in order of completion. energy_j: None where it isn't metered.
+
+    sync_s: of generate_s, what it took to see each document safely on the disk; None where that was not asked for.
+    """
 
     documents: list[DocumentResult]
     generate_s: float
     peak_memory_bytes: int | None
     energy_j: float | None
+    sync_s: float | None = None
 
 
 def generate(
@@ -50,19 +62,30 @@ def generate(
     meter: DeviceMeter | None,
     stream: TextIO,
     progress: Progress,
+    earlier: int = 0,
 ) -> Generated:
     """The timed section. Each finished document is written at once, so that a crash keeps what was done.
 
-    meter: None leaves out token callbacks and telemetry, which is how their cost is measured.
+    With job.resume_documents it is on the disk before the next is waited for, so that a power cut keeps it too.
+    meter: None leaves out token callbacks, telemetry and heartbeats, which is how their cost is measured.
+    earlier: documents that were done before, for progress to count.
     """
     documents: list[DocumentResult] = []
+    sync_s = 0.0
+    times = TokenTimes()
+    total = earlier + len(requests)
+
+    def say(done: int) -> None:
+        progress("generate", earlier + done, total)
+
     with ExitStack() as stack:
         sampler = stack.enter_context(PeakSampler(meter.used_bytes)) if meter else None
         energy_before = meter.energy_j() if meter else None
-        progress("generate", 0, len(requests))
-        shown = start = time.perf_counter()
+        say(0)
+        if meter:
+            stack.enter_context(Heartbeat(say, lambda: times.arrived, lambda: len(documents)))
+        start = time.perf_counter()
         for batch in hand_overs(requests, job):
-            times = TokenTimes()
             handed_over = time.perf_counter()
             expected = {request.id: request for request in batch}
             for completion in backend.generate(batch, times if meter else None):
@@ -71,9 +94,9 @@ def generate(
                 documents.append(_document_result(request, completion, times, handed_over, now))
                 stream.write(document_line(documents[-1]))
                 stream.flush()
-                if now - shown > PROGRESS_PERIOD_S:
-                    progress("generate", len(documents), len(requests))
-                    shown = now
+                if job.resume_documents:
+                    os.fsync(stream.fileno())
+                    sync_s += time.perf_counter() - now
             if expected:
                 raise BenchmarkError(
                     f"the engine left {len(expected)} documents without a completion: {min(expected)}, …"
@@ -85,6 +108,7 @@ def generate(
         generate_s=end - start,
         peak_memory_bytes=sampler.peak_bytes if sampler else None,
         energy_j=energy_after - energy_before if energy_after is not None and energy_before is not None else None,
+        sync_s=sync_s if job.resume_documents else None,
     )
 
 
@@ -105,6 +129,7 @@ def _document_result(
         latency_s=now - handed_over,
         ttft_s=first - handed_over if first is not None else None,
         tpot_s=tpot_s,
+        prompt_sha256=request.prompt_sha256,
     )
 
 

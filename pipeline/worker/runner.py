@@ -6,32 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from pipeline import documents as corpus
-from pipeline.analysis import metrics, quality
 from pipeline.documents import Document
 from pipeline.errors import BenchmarkError
-from pipeline.results import (
-    DOCUMENTS_FILE,
-    DocumentResult,
-    Phase,
-    Quality,
-    Result,
-    Timing,
-    UsedSettings,
-    Weights,
-    now_utc,
-    summarize_job,
-    write_documents,
-    write_result,
-)
+from pipeline.pickles import pickles_in, require_safe
+from pipeline.results import DOCUMENTS_FILE, DocumentResult, Phase, Result, write_documents, write_result
 from pipeline.spec import Job
-from pipeline.worker import environment
 from pipeline.worker import requests as prompts
-from pipeline.worker.backend import Backend, Request, Settings, Setup, create_backend
+from pipeline.worker.backend import Backend, Request, Setup, create_backend
+from pipeline.worker.batch_search import Found, find_batch_size
+from pipeline.worker.batches import Batches
 from pipeline.worker.generation import Progress, TokenTimes, generate, hand_overs
-from pipeline.worker.telemetry import device_meter
+from pipeline.worker.heartbeat import Heartbeat
+from pipeline.worker.memory_limit import DataLimit
+from pipeline.worker.outcome import EngineRun, make_result, score
+from pipeline.worker.resume import earlier_documents
+from pipeline.worker.telemetry import DeviceMeter, device_meter
 
 T = TypeVar("T")
 
@@ -56,60 +48,82 @@ class PhaseError(Exception):
 def run(job: Job, roots: Roots, progress: Progress) -> Result:
     """Run the job from loading to scoring, write its files and return the result.
 
-    Raises PhaseError when a phase breaks; documents finished by then stand in documents.jsonl.
+    Raises PhaseError when a phase breaks; documents finished by then stand in documents.jsonl. With
+    job.resume_documents those that stand there already are not generated again.
     """
-    folder = roots.results / job.folder
-    with ExitStack() as stack:
-        progress("load", 0, job.workload.docs)
-        with _phase("load"):
-            chosen = load_documents(job, roots)
-            meter = stack.enter_context(device_meter(job.gpu.device))
-            backend = stack.enter_context(closing(create_backend(job.backend, make_setup(job, roots, chosen))))
-            _, load_s = timed(backend.load)
-        with _phase("encode"):
-            requests = prompts.build_requests(backend, chosen, job.workload, job.model)
-            fitting, too_long = split_by_context(requests, job)
-        with _phase("warmup"):
-            progress("warmup", 0, job.workload.docs)
-            fits = {request.id for request in fitting}
-            _, warmup_s = timed(lambda: _warm_up(backend, [item for item in chosen if item.id in fits], job))
-        with _phase("generate"), (folder / DOCUMENTS_FILE).open("w", encoding="utf-8") as stream:
-            generated = generate(backend, fitting, job, meter, stream, progress)
-        with _phase("generate"):
-            memory, settings = backend.memory(), backend.settings()
-    with _phase("score"):
-        progress("score", job.workload.docs, job.workload.docs)
-        in_order = _in_order(generated.documents + too_long, chosen)
-        (scored, quality_summary), score_s = timed(lambda: _score(in_order, chosen))
-    with _phase("save"):
-        result = Result(
-            job=summarize_job(job),
-            status="ok",
-            settings=_used(settings, job),
-            weights=_weights(job),
-            prompt_ids_sha256=prompts.prompt_ids_sha256(requests),
-            environment=environment.capture(job.gpu.device, job.host),
-            timing=Timing(
-                load_s=load_s,
-                warmup_s=warmup_s,
-                generate_s=generated.generate_s,
-                score_s=score_s,
-                repeats=(generated.generate_s,),
-            ),
-            metrics=dataclasses.replace(
-                metrics.derive(scored, generated.generate_s),
-                peak_memory_bytes=generated.peak_memory_bytes,
-                weights_bytes=memory.weights_bytes,
-                kv_cache_bytes=memory.kv_cache_bytes,
-                energy_j=generated.energy_j,
-            ),
-            quality=quality_summary,
-            warnings=_warnings(too_long),
-            finished_at=now_utc(),
-        )
+    folder, docs = roots.results / job.folder, job.workload.docs
+    with _phase("load", progress, 0, docs):
+        chosen = load_documents(job, roots)
+        earlier = earlier_documents(job, folder, chosen)
+    ran = _run_engine(job, roots, chosen, earlier, progress) if len(earlier) < len(chosen) else None
+    with _phase("score", progress, docs, docs):
+        in_order = _in_order(earlier + (ran.documents if ran else []), chosen)
+        (scored, quality_summary), score_s = timed(lambda: score(in_order, chosen))
+    with _phase("save", progress, docs, docs):
+        result = make_result(job, ran, scored, len(earlier), quality_summary, score_s)
         write_documents(folder, scored)
         write_result(folder, result)
     return result
+
+
+def _run_engine(
+    job: Job, roots: Roots, chosen: Sequence[Document], earlier: Sequence[DocumentResult], progress: Progress
+) -> EngineRun:
+    """Load the engine, warm it up and let it complete the documents that are not among the earlier ones."""
+    docs = job.workload.docs
+    batches = Batches(job.batch_size or 1, shrink=job.on_oom == "shrink")
+    done = {document.id for document in earlier}
+    with ExitStack() as stack:
+        with _phase("load"):
+            meter = stack.enter_context(device_meter(job.gpu.device))
+            setup = make_setup(job, roots, chosen, batches)
+            backend = stack.enter_context(closing(create_backend(job.backend, setup)))
+            _, load_s = timed(backend.load)
+            if job.gpu.device == "cpu" and (job.on_oom == "shrink" or job.find_batch_size):
+                batches.settle = stack.enter_context(DataLimit()).renew
+        with _phase("encode", progress, 0, docs):
+            requests = prompts.build_requests(backend, chosen, job.workload, job.model)
+            missing = [request for request in requests if request.id not in done]
+            fitting, too_long = split_by_context(missing, job)
+            if not fitting and not earlier:
+                raise BenchmarkError("no document fits the model's context; use shorter documents")
+        found, search_s = None, None
+        if job.find_batch_size and fitting:
+            with _phase("search", progress, 0, docs):
+                found, search_s = timed(lambda: _search(backend, batches, fitting, meter, progress))
+        with _phase("warmup", progress, 0, docs):
+            fits = {request.id for request in fitting}
+            shapes = [document for document in chosen if document.id in fits]
+            _, warmup_s = timed(lambda: _warm_up(backend, batches, shapes, job, progress))
+        before = len(batches.retreats)
+        with _phase("generate"), _open_documents(roots.results / job.folder, earlier) as stream:
+            generated = generate(backend, fitting, job, meter, stream, progress, len(earlier))
+        with _phase("generate"):
+            memory, settings = backend.memory(), backend.settings()
+    return EngineRun(
+        requests=requests,
+        too_long=too_long,
+        load_s=load_s,
+        found=found,
+        search_s=search_s,
+        warmup_s=warmup_s,
+        generated=generated,
+        memory=memory,
+        settings=settings,
+        retreats=tuple(batches.retreats),
+        timed_retreats=len(batches.retreats) - before,
+    )
+
+
+@contextmanager
+def _phase(phase: Phase, progress: Progress | None = None, done: int = 0, docs: int = 0) -> Iterator[None]:
+    """A phase, which names itself on what breaks in it. progress: is told of its start, unless it does so itself."""
+    try:
+        if progress:
+            progress(phase, done, docs)
+        yield
+    except Exception as error:
+        raise PhaseError(phase) from error
 
 
 def timed(action: Callable[[], T]) -> tuple[T, float]:
@@ -117,14 +131,6 @@ def timed(action: Callable[[], T]) -> tuple[T, float]:
     start = time.perf_counter()
     value = action()
     return value, time.perf_counter() - start
-
-
-@contextmanager
-def _phase(phase: Phase) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        raise PhaseError(phase) from error
 
 
 def load_documents(job: Job, roots: Roots) -> list[Document]:
@@ -137,10 +143,14 @@ def load_documents(job: Job, roots: Roots) -> list[Document]:
     return chosen
 
 
-def make_setup(job: Job, roots: Roots, chosen: Sequence[Document]) -> Setup:
-    """What the job's adapter is given."""
+def make_setup(job: Job, roots: Roots, chosen: Sequence[Document], batches: Batches | None = None) -> Setup:
+    """What the job's adapter is given. A BenchmarkError for weights that are pickles, unless the job allows them."""
+    weights = roots.cache / job.weights.path if job.weights else None
+    pickled = pickles_in(weights) if weights else []
+    require_safe(pickled, job.allow_pickle, weights)
     return Setup(
-        weights=roots.cache / job.weights.path if job.weights else None,
+        weights=weights,
+        allow_pickle=bool(pickled),
         device=job.gpu.device,
         dtype=job.dtype,
         options=job.options,
@@ -148,6 +158,7 @@ def make_setup(job: Job, roots: Roots, chosen: Sequence[Document]) -> Setup:
         max_length=prompts.max_length(chosen, job.workload, job.model),
         eos_ids=job.model.eos_ids if job.model else (),
         seed=job.workload.seed,
+        batches=batches,
     )
 
 
@@ -157,68 +168,50 @@ def split_by_context(requests: Sequence[Request], job: Job) -> tuple[list[Reques
     fitting, too_long = [], []
     for request in requests:
         if limit is not None and len(request.prompt_ids) + request.max_new_tokens > limit:
-            too_long.append(DocumentResult(request.id, "", "too_long", prompt_tokens=len(request.prompt_ids)))
+            length, prompt = len(request.prompt_ids), request.prompt_sha256
+            too_long.append(DocumentResult(request.id, "", "too_long", prompt_tokens=length, prompt_sha256=prompt))
         else:
             fitting.append(request)
-    if not fitting:
-        raise BenchmarkError(f"no document fits the model's context of {limit} tokens; use shorter documents")
     return fitting, too_long
 
 
-def _warm_up(backend: Backend, documents: Sequence[Document], job: Job) -> None:
-    count = job.batch_size or prompts.WARMUP_DOCUMENTS
+def _search(
+    backend: Backend, batches: Batches, requests: Sequence[Request], meter: DeviceMeter, progress: Progress
+) -> Found:
+    tokens, trying = TokenTimes(), 0
+
+    def say(size: int) -> None:
+        nonlocal trying
+        trying = size
+        progress("search", trying, len(requests))
+
+    with Heartbeat(lambda _: progress("search", trying, len(requests)), lambda: tokens.arrived):
+        return find_batch_size(backend, batches, requests, meter, tokens, say)
+
+
+def _warm_up(backend: Backend, batches: Batches, documents: Sequence[Document], job: Job, progress: Progress) -> None:
+    count = batches.size if job.batch_size else prompts.WARMUP_DOCUMENTS
     shapes = prompts.warmup_documents(documents, count, job.workload.seed)
     workload = dataclasses.replace(
         job.workload, max_new_tokens=min(prompts.WARMUP_NEW_TOKENS, job.workload.max_new_tokens)
     )
     requests = prompts.build_requests(backend, shapes, workload, job.model)
-    for batch in hand_overs(requests, job):
-        for _completion in backend.generate(batch, TokenTimes()):
-            pass
+    tokens = TokenTimes()
+    with Heartbeat(lambda _: progress("warmup", 0, job.workload.docs), lambda: tokens.arrived):
+        for batch in hand_overs(requests, job):
+            for _completion in backend.generate(batch, tokens):
+                pass
+
+
+@contextmanager
+def _open_documents(folder: Path, earlier: Sequence[DocumentResult]) -> Iterator[TextIO]:
+    """documents.jsonl, to be gone on with behind the earlier documents. They are written anew: a torn line goes."""
+    if earlier:
+        write_documents(folder, earlier)
+    with (folder / DOCUMENTS_FILE).open("a" if earlier else "w", encoding="utf-8") as stream:
+        yield stream
 
 
 def _in_order(results: Sequence[DocumentResult], chosen: Sequence[Document]) -> list[DocumentResult]:
     by_id = {result.id: result for result in results}
     return [by_id[document.id] for document in chosen]
-
-
-def _score(results: Sequence[DocumentResult], chosen: Sequence[Document]) -> tuple[list[DocumentResult], Quality]:
-    """ROUGE of the documents that were generated; those that were too long have no output to score."""
-    references = {document.id: document.summary for document in chosen}
-    done = [result for result in results if result.finish_reason != "too_long"]
-    scores = quality.score([result.text for result in done], [references[result.id] for result in done])
-    by_id = {
-        result.id: dataclasses.replace(result, **dataclasses.asdict(score))
-        for result, score in zip(done, scores, strict=True)
-    }
-    scored = [by_id.get(result.id, result) for result in results]
-    return scored, quality.summarize(scores, [result.text for result in done])
-
-
-def _used(settings: Settings, job: Job) -> UsedSettings:
-    return UsedSettings(
-        dtype=settings.dtype,
-        quantization=settings.quantization,
-        attention=settings.attention,
-        batch_size_asked=job.batch_size,
-        batch_size_used=settings.batch_size_used,
-        engine_args=settings.engine_args,
-        sampling={
-            "strategy": "greedy",
-            "max_new_tokens": job.workload.max_new_tokens,
-            "eos_ids": list(job.model.eos_ids) if job.model else [],
-        },
-    )
-
-
-def _weights(job: Job) -> Weights | None:
-    if job.weights is None:
-        return None
-    weights = job.weights
-    return Weights(weights.kind, weights.sha256, weights.made_by, weights.perplexity, weights.perplexity_original)
-
-
-def _warnings(too_long: Sequence[DocumentResult]) -> tuple[str, ...]:
-    if not too_long:
-        return ()
-    return (f"{len(too_long)} documents exceed the model's context and were not generated: {too_long[0].id}, …",)

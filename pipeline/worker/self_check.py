@@ -22,6 +22,7 @@ from pipeline import codec
 from pipeline.analysis.failures import UNKNOWN, classify, load_signatures, read_tail
 from pipeline.catalog import CONFIG, Catalog, read_entries
 from pipeline.documents import fingerprint
+from pipeline.figures import printable
 from pipeline.files import read_json, write_json
 from pipeline.gpus import DetectedGpu, detect_gpus
 from pipeline.hardware import AUTO, CPU, Hardware, choose_hardware
@@ -83,7 +84,7 @@ def _report(name: str, check: Callable[[], Finding]) -> bool:
     finding = check()
     seconds = time.perf_counter() - start
     fix = f"  → {finding.fix}" if finding.fix else ""
-    print(f"{finding.status:<5} {name}: {finding.text}  {seconds:.1f} s{fix}", flush=True)
+    print(printable(f"{finding.status:<5} {name}: {finding.text}  {seconds:.1f} s{fix}"), flush=True)
     return finding.status != "FAIL"
 
 
@@ -170,7 +171,7 @@ def _try(command: Sequence[str], own: Path) -> Finding:
             return Finding("ok", outcome.detail)
         return Finding("FAIL", outcome.fault, outcome.fix)
     text = read_tail(log)
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
     if status is None:
         return Finding("FAIL", f"not done within {LIMIT_S:.0f} s", "see on standard error what it did last")
     # after a traceback Python ends with 1, which says nothing more
@@ -185,7 +186,7 @@ def make_trial_job(item: Selected, hardware: Hardware) -> Job:
     """The job that the orchestrator would make of the experiment, but for its weights, which the trial makes."""
     workload = Workload(
         dataset="synthetic",
-        documents="",
+        documents="synthetic.jsonl",
         documents_sha256=fingerprint(DOCUMENTS),
         docs=len(DOCUMENTS),
         seed=0,

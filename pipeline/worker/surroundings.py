@@ -5,7 +5,7 @@ Containers and virtual environments name them alike, so `python -m pipeline` beh
 
 import os
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pipeline.catalog import Catalog, find, load_catalog
 from pipeline.errors import UsageError
 from pipeline.files import holds_anything
 from pipeline.machine import os_name
+from pipeline.names import check_name
 from pipeline.spec import Experiment, HostFacts, Image, Variant
 
 
@@ -51,15 +52,22 @@ def read_surroundings(environment: MutableMapping[str, str] = os.environ) -> tup
     image_name, variant_name = environment.get("BENCHMARK_IMAGE"), environment.get("BENCHMARK_VARIANT")
     if not image_name or not variant_name:
         return load_catalog(), None
-    catalog = load_catalog(only=image_name)
+    catalog = load_catalog(only=check_name(image_name, "BENCHMARK_IMAGE"))
     image = catalog.images[image_name]
     variants = {variant.name: variant for variant in image.variants}
     return catalog, Surroundings(
         image=image,
         variant=find(variants, variant_name, f"variant of image {image_name} in BENCHMARK_VARIANT"),
         launcher=environment.get("BENCHMARK_LAUNCHER") or "process",
-        compile_cache=Path(environment.get("BENCHMARK_COMPILE_CACHE") or Path(tempfile.gettempdir()) / "compile"),
+        compile_cache=Path(environment.get("BENCHMARK_COMPILE_CACHE") or _own_compile_cache(environment)),
     )
+
+
+def _own_compile_cache(environment: Mapping[str, str]) -> Path:
+    """In the user's own folder: what lies in a shared one can be anybody's, and kernels are run as they are found."""
+    home = environment.get("HOME")
+    caches = Path(home) / ".cache" if home else Path(tempfile.mkdtemp())
+    return caches / "summarisation-benchmark" / "compile"
 
 
 def enter(

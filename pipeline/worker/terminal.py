@@ -25,7 +25,8 @@ class PlainProgress:
             return
         self._phase, self._shown = phase, now
         count = f" {done}/{total}" if phase == "generate" else ""
-        print(f"{phase}{count}", file=self._stream, flush=True)
+        self._stream.write(f"{phase}{count}\n")  # in one piece, since it also comes from a thread
+        self._stream.flush()
 
 
 def render(result: Result) -> str:
@@ -54,6 +55,6 @@ def render(result: Result) -> str:
 def _reason(result: Result) -> str:
     assert result.failure is not None
     failure = result.failure
-    where = "" if result.status == "skipped" else f" ({failure.class_} during {failure.phase})"
+    where = "" if result.status == "skipped" else f" ({one_line(failure.class_)} during {failure.phase})"
     lines = [f"{result.job.experiment}: {result.status}{where}: {one_line(failure.message)}"]
     return "\n".join([*lines, f"→ {one_line(failure.hint)}"] if failure.hint else lines)

@@ -1,159 +1,88 @@
 """Classes of failures, from messages as engines print them."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.analysis.failures import (
+    LEAST_LITERAL,
     TAIL_BYTES,
+    UNKNOWN,
+    WRAPPER,
     Signature,
     classify,
-    clean,
+    find_entry,
     load_signatures,
     read_tail,
+    required_literals,
 )
+from pipeline.analysis.log_lines import read_evidence
 from pipeline.errors import UsageError
 
 TABLE = load_signatures()
 
-MESSAGES = [
-    ("cuda_oom", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity"),
-    ("cuda_oom", "ggml_backend_cuda_buffer_type_alloc_buffer: cudaMalloc failed: out of memory"),
-    ("kv_none", "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization`"),
-    (
-        "context_too_long",
-        "ValueError: To serve at least one request with the model's max seq len (40960), (4.38 GiB KV cache is "
-        "needed, which is larger than the available KV cache memory (1.0 GiB).",
-    ),
-    (
-        "gpu_mem_in_use",
-        "ValueError: Free memory on device cuda:0 (13.33/22.07 GiB) on startup is less than desired GPU memory "
-        "utilization (0.9, 19.86 GiB).",
-    ),
-    (
-        "host_mem_in_use",
-        "ValueError: Available memory on node 0 (3.1/7.7 GiB) on startup is less than desired CPU memory utilization "
-        "(0.9, 6.9 GiB).",
-    ),
-    (
-        "host_oom",
-        "RuntimeError: [enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you "
-        "tried to allocate 2359296 bytes. Error code 12 (Cannot allocate memory)",
-    ),
-    ("buffer_oom", "llama_model_load: error loading model: unable to allocate backend buffer"),
-    ("buffer_oom", "llama_model_load: error loading model: unable to allocate CUDA0 buffer"),
-    ("bnb_model_too_big", "ValueError: Some modules are dispatched on the CPU or the disk. Make sure you have enough"),
-    ("driver_too_old_geforce", "Error 804: forward compatibility was attempted on non supported HW"),
-    ("driver_userspace_mismatch", "Error 803: system has unsupported display driver / cuda driver combination"),
-    ("fabric_down", "Error 802: system not yet initialized"),
-    ("arch_not_built", "RuntimeError: CUDA error: no kernel image is available for execution on the device"),
-    ("gpu_not_passed", "RuntimeError: No CUDA GPUs are available"),
-    ("gpu_not_passed", "RuntimeError: vLLM runs on no device here, cuda was asked for"),
-    ("host_oom", "killed for exceeding its memory limit"),
-    (
-        "image_unavailable",
-        f"image vllm (cpu): 127.0.0.1:5000/summarisation-benchmark/vllm@sha256:{'0' * 64} can't be pulled: manifest "
-        "unknown; without --pull it is built",
-    ),
-    (
-        "base_unreachable",
-        'failed to create LLB definition: failed to do request: Head "https://registry.example/v2/library/python": '
-        "dial tcp: lookup registry.example: no such host",
-    ),
-    ("toolkit_missing", 'could not select device driver "nvidia" with capabilities: [[gpu compute utility]]'),
-    (
-        "system_library_missing",
-        "WARNING 11-23 07:00:22 [cpu.py:644] Failed to import from vllm._C: ImportError('libnuma.so.1: cannot open "
-        "shared object file: No such file or directory')",
-    ),
-    ("gpu_not_passed", "RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU"),
-    ("gpu_not_passed", "RuntimeError: Failed to infer device type, please set the environment variable"),
-    (
-        "driver_too_old",
-        "ggml_cuda_init: failed to initialize CUDA: CUDA driver version is insufficient for CUDA runtime version\n"
-        "RuntimeError: llama.cpp finds no GPU (only CPU): no CUDA build of xllamacpp, or no driver",
-    ),
-    ("gpu_not_passed", "RuntimeError: llama.cpp finds no GPU (only CPU): no CUDA build of xllamacpp, or no driver"),
-    ("libcuda_missing", "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory"),
-    ("cuda_major_mismatch", "ImportError: libcudart.so.12: cannot open shared object file: No such file or directory"),
-    ("ptxas_old", "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'"),
-    ("gpu_busy", "RuntimeError: CUDA error: all CUDA-capable devices are busy or unavailable"),
-    ("device_assert", "RuntimeError: CUDA error: device-side assert triggered"),
-    ("cuda_illegal_access", "RuntimeError: CUDA error: an illegal memory access was encountered"),
-    ("bf16_gpu", "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0."),
-    ("no_cc", "RuntimeError: Failed to find C compiler. Please specify via CC environment variable."),
-    (
-        "quant_gpu",
-        "ValueError: The quantization method awq is not supported for the current GPU. Minimum capability: 75. "
-        "Current capability: 70.",
-    ),
-    ("quant_gpu", "RuntimeError: Quantization scheme is not supported for the current GPU."),
-    ("quant_dtype", "ValueError: torch.bfloat16 is not supported for quantization method awq. Supported dtypes: [...]"),
-    ("quant_arg_mismatch", "ValueError: Quantization method specified in the model config (awq) does not match"),
-    ("bnb_int8_gpu", "ValueError: Your GPU does not support Int8 Matmul!"),
-    ("bnb_int8_gpu", "Exception: cublasLt ran into an error!"),
-    ("bnb_no_cuda_binary", "RuntimeError: Configured CUDA binary not found at libbitsandbytes_cuda130.so"),
-    ("bnb_cuda_setup", "RuntimeError: CUDA Setup failed despite GPU being available."),
-    ("bnb_unusable", "ImportError: Using `bitsandbytes` 4-bit quantization requires bitsandbytes: `pip install -U`"),
-    ("fa_gpu", "RuntimeError: FlashAttention only supports Ampere GPUs or newer."),
-    ("fa_torch_abi", "ImportError: flash_attn_2_cuda.cpython-311-x86_64-linux-gnu.so: undefined symbol: _ZN3c10"),
-    ("fa_dtype", "RuntimeError: FlashAttention only support fp16 and bf16 data type"),
-    (
-        "fa_missing",
-        "ImportError: FlashAttention2 has been toggled on, but it cannot be used due to the following error",
-    ),
-    ("torch_vision_mismatch", "RuntimeError: operator torchvision::nms does not exist"),
-    ("vllm_transformers5", "AttributeError: GemmaTokenizer has no attribute all_special_tokens_extended"),
-    ("transformers_too_old", "model type `gemma9` but Transformers does not recognize this architecture."),
-    ("transformers_conflict", "ImportError: cannot import name 'Foo' from 'transformers.utils'"),
-    (
-        "hub_no_token",
-        "401 Client Error. (Request ID: Root=1)\n\nCannot access gated repo for url https://huggingface.co/x",
-    ),
-    ("hub_not_granted", "Access to model x is restricted and you are not in the authorized list. Visit it to ask"),
-    ("hub_rate_limited", "HTTPError: 429 Client Error: Too Many Requests for url: https://huggingface.co/api"),
-    (
-        "hub_offline_miss",
-        "LocalEntryNotFoundError: Cannot find the files in the cache and outgoing traffic has been disabled",
-    ),
-    ("weights_truncated", "SafetensorError: Error while deserializing header: MetadataIncompleteBuffer"),
-    ("remote_code_required", "Please pass the argument `trust_remote_code=True` to allow custom code to be run."),
-    ("pickle_blocked", "ValueError: Due to a serious vulnerability issue in `torch.load`, even with"),
-    (
-        "index_unreachable",
-        "WARNING: Retrying (Retry(total=4, connect=None, read=None, redirect=None, status=None)) after connection "
-        "broken by 'NewConnectionError: Failed to establish a new connection: [Errno 111] Connection refused'",
-    ),
-    (
-        "hash_mismatch",
-        "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the package",
-    ),
-    ("package_not_found", "ERROR: No matching distribution found for torch==2.13.0+cpu"),
-    ("disk_full", "OSError: [Errno 28] No space left on device"),
-    ("readonly_path", "OSError: [Errno 30] Read-only file system: '/.cache'"),
-    ("uid_no_passwd", "KeyError: 'getpwuid(): uid not found: 1234'"),
-    (
-        "arch_not_built",
-        "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch",
-    ),
-    ("driver_too_old", "UserWarning: The NVIDIA driver on your system is too old (found version 11040)."),
-    ("numpy_abi", "A module that was compiled using NumPy 1.x cannot be run in NumPy 2.0.0"),
-    ("disk_low", "UserWarning: Not enough free disk space to download the file. The expected file size is: 3945 MB."),
-]
+CAUSES = [entry for entry in TABLE if entry.class_ != WRAPPER]
+NOISE = (
+    "INFO 11-23 10:00:00 [config.py:1] CUDA out of memory. Tried to allocate 2 GiB\n"
+    "Loading checkpoint shards:  50%|#####     | 1/2\n"
+    "UserWarning: `do_sample` is set to `False`. However, `temperature` is set to `0.6`.\n"
+    "Setting `pad_token_id` to `eos_token_id`:2 for open-end generation.\n"
+)
 
 
-@pytest.mark.parametrize(("expected", "message"), MESSAGES)
-def test_a_message_finds_its_class(expected: str, message: str) -> None:
-    found = classify(f"loading\n{message}\n", TABLE)
-    assert found.class_ == expected
-    assert found.cause
-    assert found.fix
+def shown(entries: Sequence[Signature]) -> list[str]:
+    return [f"{entry.class_}-{number}" for number, entry in enumerate(entries)]
 
 
-def test_every_class_has_a_message_here() -> None:
-    shown = {name for name, _ in MESSAGES} | {"host_killed", "wrapper"}
-    assert {entry.class_ for entry in TABLE} == shown
+@pytest.mark.parametrize("entry", CAUSES, ids=shown(CAUSES))
+def test_an_example_finds_its_very_entry(entry: Signature) -> None:
+    found = find_entry(read_evidence(entry.example), TABLE)
+    assert found is not None
+    assert found[0] == entry
+
+
+@pytest.mark.parametrize("entry", CAUSES, ids=shown(CAUSES))
+def test_an_example_finds_its_class_between_other_lines(entry: Signature) -> None:
+    log = f"{NOISE}{entry.example}\n{NOISE}RuntimeError: Engine core initialization failed. See root cause above.\n"
+    assert classify(log, TABLE, exit_status=1).class_ == entry.class_
+
+
+@pytest.mark.parametrize("entry", CAUSES, ids=shown(CAUSES))
+def test_an_example_finds_its_class_in_an_engines_or_a_builds_log(entry: Signature) -> None:
+    prefixes = ("(EngineCore_DP0 pid=123) ", "[rank0]: ", "#12 34.56 ", "vllm-1  | ", "2026-11-23T10:00:00.123456789Z ")
+    for prefix in prefixes:
+        log = "".join(f"{prefix}{line}\r\n" for line in entry.example.splitlines())
+        assert classify(log, TABLE).class_ == entry.class_, prefix
+
+
+@pytest.mark.parametrize("entry", [entry for entry in TABLE if entry.class_ == WRAPPER])
+def test_a_wrapper_alone_is_unknown(entry: Signature) -> None:
+    assert classify(f"{NOISE}{entry.example}\n", TABLE).class_ == UNKNOWN
+
+
+@pytest.mark.parametrize("entry", CAUSES, ids=shown(CAUSES))
+@pytest.mark.parametrize("level", ["INFO 11-23 10:00:00 [x.py:1]", "2026-11-23 10:00:00,123 - pipeline - DEBUG -"])
+def test_what_information_says_is_no_failure(entry: Signature, level: str) -> None:
+    log = "".join(f"{level} {line}\n" for line in entry.example.splitlines())
+    assert classify(log, TABLE).class_ == UNKNOWN
+
+
+@pytest.mark.parametrize("entry", CAUSES, ids=shown(CAUSES))
+def test_a_job_that_ends_well_has_no_failure(entry: Signature) -> None:
+    assert classify(entry.example, TABLE, exit_status=0).class_ == UNKNOWN
+    assert classify(f"{entry.example}\nProcess finished with exit code 0\n", TABLE).class_ == UNKNOWN
+
+
+def test_the_entries_of_a_class_show_in_one_group() -> None:
+    groups = {(entry.class_, entry.group) for entry in TABLE}
+    assert len(groups) == len({entry.class_ for entry in TABLE})
+
+
+def test_the_entries_of_a_class_agree_about_a_retry() -> None:
+    assert len({(entry.class_, entry.retry) for entry in TABLE}) == len({entry.class_ for entry in TABLE})
 
 
 def test_the_line_that_shows_it_is_kept_whole() -> None:
@@ -264,7 +193,9 @@ def test_only_transient_failures_are_worth_a_retry() -> None:
         "gpu_mem_in_use",
         "host_mem_in_use",
         "gpu_busy",
+        "gpu_lost",
         "hub_rate_limited",
+        "pull_rate_limited",
     }
 
 
@@ -287,9 +218,106 @@ def test_a_huge_log_in_memory_is_looked_at_from_its_end() -> None:
     assert len(found.line) < 1000
 
 
-def test_cleaning_keeps_indentation_below_an_engines_prefix() -> None:
-    log = '(EngineCore pid=9) ERROR 08-28 07:39:28 [core.py:1346]   File "x.py", line 1\n(Worker pid=2)     raise\n'
-    assert clean(log) == '  File "x.py", line 1\n    raise\n'
+def test_the_code_that_a_traceback_quotes_is_no_failure() -> None:
+    log = (
+        "Traceback (most recent call last):\n"
+        '  File "x.py", line 3, in <module>\n'
+        '    raise MemoryError if "CUDA out of memory" in str(error) else error\n'
+        "KeyError: 'rope'\n"
+    )
+    assert classify(log, TABLE).line == "KeyError: 'rope'"
+
+
+def test_a_traceback_that_was_logged_as_a_warning_is_a_warning() -> None:
+    log = (
+        "WARNING:root:no fast attention\n"
+        "Traceback (most recent call last):\n"
+        '  File "x.py", line 3, in <module>\n'
+        "    import flash_attn\n"
+        "ModuleNotFoundError: No module named 'flash_attn'\n"
+        "AssertionError: heads must divide\n"
+    )
+    assert classify(log, TABLE).class_ == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'prompt: "What does CUDA out of memory. Tried to allocate mean?"',
+        '{"id": "a", "document": "My server says: CUDA out of memory. Tried to allocate 2 GiB"}',
+        "[2026-11-23 10:00:00,123] [INFO] [config.py:1] CUDA out of memory. Tried to allocate",
+        "INFO:root:CUDA out of memory. Tried to allocate",
+        'time="2026-11-23T10:00:00Z" level=info msg="CUDA out of memory"',
+        "2026-11-23 10:00:00.123 | INFO     | x:y:1 - CUDA out of memory",
+        "I1123 10:00:00.123456 17 x.cc:1] CUDA out of memory",
+    ],
+)
+def test_quoted_text_and_information_of_other_loggers_is_no_failure(line: str) -> None:
+    assert classify(f"{line}\n", TABLE).class_ == UNKNOWN
+
+
+WARNING = "UserWarning: CUDA initialization: The NVIDIA driver on your system is too old (found version 11040).\n"
+
+
+def test_a_warning_explains_a_symptom() -> None:
+    assert classify(f"{WARNING}RuntimeError: No CUDA GPUs are available\n", TABLE).class_ == "driver_too_old"
+
+
+def test_a_warning_explains_an_end_without_any_word() -> None:
+    assert classify(WARNING, TABLE, exit_status=1).class_ == "driver_too_old"
+
+
+def test_a_warning_does_not_explain_an_error_that_is_not_known() -> None:
+    assert classify(f"{WARNING}KeyError: 'rope'\n", TABLE).class_ == UNKNOWN
+
+
+def test_what_a_log_gets_over_is_no_failure() -> None:
+    log = "ERROR: No matching distribution found for absl-py==2.5.1\nSuccessfully installed absl-py-2.5.1\n"
+    assert classify(log, TABLE).class_ == UNKNOWN
+    assert classify(f"{log}ERROR: No matching distribution found for torch==9\n", TABLE).class_ == "package_not_found"
+
+
+def test_an_entry_with_a_context_counts_where_the_log_shows_it() -> None:
+    table = (Signature("^Killed$", "build_oom", "memory", "fewer jobs", "here", context="nvcc"),)
+    assert classify("nvcc -c a.cu\nKilled\n", table).class_ == "build_oom"
+    assert classify("Killed\n", table).class_ == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literals"),
+    [
+        ("out of memory", ("out of memory",)),
+        (r"free memory \(\d+\) on|CUDA (?:x|y)", ("free memory (", "CUDA ")),
+        (r"(?:one|other) x", ("one", "other")),
+        (r"(?:one)?abc+d{2}efgh", ("efgh",)),
+        (r"(?<!Local)EntryNotFound[abc]def", ("EntryNotFound",)),
+        (r"\d+", ("",)),
+    ],
+)
+def test_the_literals_of_a_pattern_are_in_all_that_it_matches(pattern: str, literals: tuple[str, ...]) -> None:
+    assert required_literals(pattern) == literals
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [entry.example.replace("e", "e ", 1)[:-1] for entry in TABLE],
+        [literal for entry in TABLE for literal in required_literals(entry.pattern)],
+        ["".join(literal * 3 for entry in TABLE for literal in required_literals(entry.pattern)) * 9],
+        ["a " * 400_000],
+        ["ERROR: " * 300],
+        ["x.y." * 100 + ":"],
+        ["free memory on device" * 50_000],
+        ["x"],
+    ],
+    ids=["near misses", "literals", "one line of them", "one line", "levels", "dots", "one literal", "short lines"],
+)
+def test_a_hostile_log_takes_no_longer_than_two_seconds(lines: list[str]) -> None:
+    text = "\n".join(lines) + "\n"
+    log = (text * (TAIL_BYTES // len(text) + 1))[:TAIL_BYTES]
+    started = time.process_time()
+    classify(log, [replace(entry, context="never there") for entry in TABLE])
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -298,8 +326,13 @@ def test_cleaning_keeps_indentation_below_an_engines_prefix() -> None:
         ("failures: {}", "list"),
         ("other: []", "failures"),
         ("failures: [{pattern: '(', class: a, cause: b, fix: c, source: d}]", "regular expression"),
-        ("failures: [{pattern: x, class: a, cause: b, fix: c}]", "source"),
-        ("failures: [{pattern: x, class: a, cause: b, fix: c, source: d, phase: lunch}]", "lunch"),
+        ("failures: [{pattern: long, class: a, cause: b, fix: c}]", "source"),
+        ("failures: [{pattern: long, class: a, cause: b, fix: c, source: d, phase: lunch}]", "lunch"),
+        ("failures: [{pattern: long|x., class: a, cause: b, fix: c, source: d}]", f"{LEAST_LITERAL} plain characters"),
+        (
+            "failures: [{pattern: long, class: a, cause: b, fix: c, source: d, context: '('}]",
+            "context is not a regular",
+        ),
     ],
 )
 def test_a_bad_table_is_an_error_that_names_the_file_and_the_fault(tmp_path: Path, text: str, fault: str) -> None:

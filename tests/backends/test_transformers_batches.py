@@ -29,14 +29,9 @@ def setup(options: Mapping[str, Any]) -> Setup:
     )
 
 
-def test_batches_hold_every_request_once_with_the_longest_prompts_first() -> None:
+def test_the_longest_prompts_come_first() -> None:
     requests = [request("short", 2), request("longest", 9), request("middle", 5)]
-    ids = [[item.id for item in batch] for batch in adapter.batches(requests, 2)]
-    assert ids == [["longest", "middle"], ["short"]]
-
-
-def test_no_requests_make_no_batch() -> None:
-    assert list(adapter.batches([], 4)) == []
+    assert [item.id for item in adapter.longest_first(requests)] == ["longest", "middle", "short"]
 
 
 def test_padding_stands_left_of_the_prompt_and_is_masked_even_where_the_prompt_holds_the_pad_id() -> None:

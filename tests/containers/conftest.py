@@ -17,12 +17,12 @@ import pytest
 from pipeline.host.docker.build import BuildOptions
 from pipeline.host.docker.engine import Engine, EngineError
 from pipeline.host.docker.images import PREFIX, reference
-from pipeline.host.docker.owner import is_gone, this_process
 from pipeline.host.launchers.docker import OWNER_LABEL, DockerLauncher
+from pipeline.host.owner import is_gone, this_process
 from tests.conftest import REPOSITORY
 from tests.containers.debian_base import CannotMakeError, debian_base
 from tests.containers.registry import open_registry
-from tests.containers.shell import SHELL_IMAGE, ShellLauncher
+from tests.containers.shell import SETUID_CAT, SHELL_IMAGE, ShellLauncher
 from tests.containers.support import EnsureImage, MakeLauncher, cannot_run, variant_of
 
 PULL_TIMEOUT_S = 120
@@ -133,9 +133,12 @@ def weights(base: str, wheelhouse: Path, cache: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def shell_image(client: docker.DockerClient, base: str) -> Iterator[str]:
-    """The base with a shell for its entrypoint: what a job is made to do is up to the test."""
-    made = client.containers.create(base, "true", network_mode="none")
+    """The base with a shell for its entrypoint: what a job is made to do is up to the test. It has SETUID_CAT."""
+    setuid = ["install", "--mode", "4755", "/bin/cat", SETUID_CAT]
+    made = client.containers.create(base, setuid, network_mode="none")
     try:
+        made.start()
+        assert made.wait()["StatusCode"] == 0
         repository, _, tag = SHELL_IMAGE.partition(":")
         made.commit(repository, tag=tag, changes='ENTRYPOINT ["sh", "-c"]')
     finally:

@@ -15,10 +15,13 @@ from pipeline.host.docker.container import ContainerSpec
 from pipeline.host.docker.engine import Engine
 from pipeline.host.launchers import Exit
 from pipeline.host.launchers.docker import DockerLauncher
+from pipeline.host.limits import NO_LIMITS, Limits
 from pipeline.spec import Image, Variant
 from tests.containers.support import variant_of
 
 SHELL_IMAGE = "summarisation-benchmark-test-shell:latest"
+SETUID_CAT = "/usr/local/bin/setuid-cat"
+"""cat as a program that runs as root whoever starts it, where it is let."""
 IMAGE, VARIANT = variant_of("reference")
 
 
@@ -36,12 +39,10 @@ class ShellLauncher(DockerLauncher):
         with super().spec(image, variant, arguments, log, network) as spec:
             yield replace(spec, image=SHELL_IMAGE, **self.overrides)
 
-    def sh(
-        self, script: str, log: Path, timeout_s: float | None = None, network: bool = False
-    ) -> tuple[Exit, list[str]]:
+    def sh(self, script: str, log: Path, limits: Limits = NO_LIMITS, network: bool = False) -> tuple[Exit, list[str]]:
         """Run a script in a container; how it ended, and its lines as they were announced."""
         lines: list[str] = []
-        return self.run(IMAGE, VARIANT, [script], log, lines.append, timeout_s, network), lines
+        return self.run(IMAGE, VARIANT, [script], log, lines.append, limits, network), lines
 
 
 def main(log: Path, script: str) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.host.docker.engine import Engine
 from pipeline.host.docker.images import CONTENT_LABEL, content, reference
-from pipeline.host.docker.owner import this_process
 from pipeline.host.launchers.docker import DockerLauncher
+from pipeline.host.owner import this_process
 from tests.containers.support import MakeLauncher, variant_of
 
 GIB = 1024**3

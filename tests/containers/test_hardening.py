@@ -1,17 +1,21 @@
 """What a job can't do, tried from inside its container."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
+from pipeline.host.docker.build import BuildOptions, build_options
 from pipeline.host.docker.engine import Engine
 from pipeline.host.launchers import Exit
-from tests.containers.shell import IMAGE, VARIANT, ShellLauncher
+from pipeline.redact import HIDDEN
+from tests.containers.shell import IMAGE, SETUID_CAT, VARIANT, ShellLauncher
 
 TOKEN = "hf_this-is-a-secret"
 
@@ -89,6 +93,30 @@ def test_no_process_of_the_machine_can_be_seen(inside: Inside) -> None:
     assert seen <= 6
 
 
+def test_settings_of_the_kernel_can_be_read_at_most(inside: Inside) -> None:
+    files = "/proc/sys/kernel/core_pattern /proc/sys/vm/drop_caches /proc/sysrq-trigger /sys/kernel/uevent_helper"
+    tried = 'if [ -e "$file" ] && (: >> "$file") 2>/dev/null; then echo "$file"; fi'
+    assert inside(f"for file in {files}; do {tried}; done; echo end") == ["end"]
+
+
+def test_neither_devices_nor_file_systems_can_be_made(inside: Inside) -> None:
+    tried = "mknod /tmp/disk b 8 0 || mount -t tmpfs none /mnt || unshare --mount true || echo refused"
+    assert inside(f"({tried}) 2>/dev/null") == ["refused"]
+
+
+def test_disks_and_memory_of_the_machine_are_not_there(inside: Inside) -> None:
+    assert inside("find /dev -type b; ls /dev/mem /dev/kmem /dev/kmsg 2>/dev/null; true") == []
+
+
+def test_a_user_who_is_not_root_is_not_root_inside_and_no_setuid_program_changes_that(
+    shell: ShellLauncher, tmp_path: Path
+) -> None:
+    other = replace(shell, overrides={"user": "12345:12345"})
+    ended, lines = other.sh(f"id -u; {SETUID_CAT} /proc/self/status | grep -E '^(Uid|Gid)'", tmp_path / "log.txt")
+    assert ended == Exit(0)
+    assert lines == ["12345", *(f"{kind}:" + "\t12345" * 4 for kind in ("Uid", "Gid"))]
+
+
 def test_it_runs_as_the_caller(inside: Inside, engine: Engine) -> None:
     caller = [0, 0] if engine.facts.rootless else [os.getuid(), os.getgid()]
     assert inside("id -u; id -g") == [str(number) for number in caller]
@@ -122,10 +150,24 @@ def test_a_job_has_no_token(inside: Inside, shell: ShellLauncher, client: docker
 def test_what_fetches_has_the_token_as_a_file_alone(
     shell: ShellLauncher, client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    ended, lines = shell.sh('cat "$HF_TOKEN_PATH"; echo; env', tmp_path / "log.txt", network=True)
-    assert (ended, lines[0]) == (Exit(0), TOKEN)
+    ended, lines = shell.sh('sha256sum < "$HF_TOKEN_PATH"; env', tmp_path / "log.txt", network=True)
+    assert (ended, lines[0].split()[0]) == (Exit(0), hashlib.sha256(TOKEN.encode()).hexdigest())
     assert [line for line in lines[1:] if TOKEN in line] == []
     assert TOKEN not in json.dumps(inspected(shell, client, tmp_path / "log.txt", network=True))
+
+
+@pytest.mark.usefixtures("token")
+def test_a_token_that_is_printed_reaches_neither_the_log_nor_the_screen(shell: ShellLauncher, tmp_path: Path) -> None:
+    ended, lines = shell.sh('cat "$HF_TOKEN_PATH"', tmp_path / "log.txt", network=True)
+    assert (ended, lines) == (Exit(0), [HIDDEN])
+    assert (tmp_path / "log.txt").read_text().strip() == HIDDEN
+
+
+@pytest.mark.usefixtures("token")
+def test_a_build_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:a-password@proxy.example")
+    words = " ".join(build_options(IMAGE, VARIANT, BuildOptions(), None))
+    assert [secret for secret in (TOKEN, "a-password") if secret in words] == []
 
 
 @pytest.mark.usefixtures("token")

@@ -15,6 +15,7 @@ from pipeline.host.docker.engine import Engine, EngineError
 from pipeline.host.launchers import Exit
 from pipeline.host.launchers import docker as launcher_module
 from pipeline.host.launchers.docker import OWNER_LABEL, REFUSED, DockerLauncher
+from pipeline.host.limits import STAGES, Limit, Limits
 from tests.conftest import REPOSITORY
 from tests.containers.shell import IMAGE, VARIANT, ShellLauncher
 from tests.containers.support import CATALOG, EnsureImage, MakeLauncher
@@ -77,16 +78,31 @@ def test_a_signal_is_a_negative_status(shell: ShellLauncher, log: Path) -> None:
 
 def test_a_job_that_takes_too_long_is_ended(shell: ShellLauncher, log: Path) -> None:
     started = time.perf_counter()
-    ended, _ = shell.sh("trap 'echo closed; exit 143' TERM; sleep 60 & wait", log, timeout_s=1)
-    assert ended == Exit(-signal.SIGTERM, timed_out=True)
+    ended, _ = shell.sh("trap 'echo closed; exit 143' TERM; sleep 60 & wait", log, Limits(job_s=1))
+    assert (ended.code, ended.timed_out) == (-signal.SIGTERM, True)
     assert time.perf_counter() - started < launcher_module.GRACE_S
     assert log.read_text() == "closed\n"
 
 
 def test_a_job_that_ignores_sigterm_is_killed(shell: ShellLauncher, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launcher_module, "GRACE_S", 1.0)
-    ended, _ = shell.sh("trap '' TERM; sleep 60", log, timeout_s=1)
-    assert ended == Exit(-signal.SIGKILL, timed_out=True)
+    ended, _ = shell.sh("trap '' TERM; sleep 60", log, Limits(job_s=1))
+    assert (ended.code, ended.timed_out) == (-signal.SIGKILL, True)
+
+
+def silent_for(seconds: float) -> Limits:
+    return Limits(stages=dict.fromkeys(STAGES, Limit(idle_s=seconds)))
+
+
+def test_a_silent_job_that_waits_is_ended(shell: ShellLauncher, log: Path) -> None:
+    ended, _ = shell.sh("exec sleep 60", log, silent_for(3))
+    assert ended.timed_out
+    assert ended.message == "stage load gave no sign of life for 3 s (--idle-limit)"
+
+
+def test_a_silent_job_that_computes_lives_on(shell: ShellLauncher, log: Path) -> None:
+    ended, lines = shell.sh("timeout 8 sh -c 'while :; do :; done'; echo done", log, silent_for(3))
+    assert (ended, lines) == (Exit(0), ["done"])
 
 
 def test_what_the_engine_refuses_ends_the_job_with_its_message(

@@ -213,7 +213,7 @@ BAD = '{"id": "a", "document": "d", "summary": "s"}\n{"id": "b"}\n'
         (["--all", "--prompt", "published"], "unknown prompt 'published'; did you mean published-hf"),
         (["--experiment", "lead-3", "--docs", "0"], "'0' is not a whole number above 0"),
         (["--experiment", "lead-3", "--docs", "31"], "31 documents asked for, the dataset has 30"),
-        (["--experiment", "lead-3", "--run", "../up"], "--run '../up': use letters"),
+        (["--experiment", "lead-3", "--run", "../up"], "--run: '../up' can't be used; use letters"),
         (["--all", "--scenario", "single", "--batch-size", "4"], "scenario single runs one document at a time"),
         ([], "nothing to run: name experiments with --experiment, or take --all"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def test_the_bundled_sample_resolves_to_its_file_and_count() -> None:
 
 def test_a_bundled_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"howto_en\.jsonl: the dataset can't be read"):
+        resolve("sample", tmp_path)
+
+
+def test_a_bundled_file_that_was_changed_is_refused_with_the_mend(tmp_path: Path) -> None:
+    shutil.copytree(DATA / "sample", tmp_path / "sample")
+    with (tmp_path / "sample" / "howto_en.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(LINES[0]) + "\n")
+    with pytest.raises(UsageError, match=r"howto_en\.jsonl: changed.*take the repository's file again"):
         resolve("sample", tmp_path)
 
 
@@ -95,7 +104,7 @@ def test_a_malformed_line_is_named_by_file_and_line_and_leaves_no_copy(tmp_path:
 def test_half_a_surrogate_pair_is_named_by_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "emoji.jsonl"
     path.write_text(json.dumps({**LINES[0], "document": "Smile \ud83d"}), encoding="utf-8")
-    with pytest.raises(UsageError, match=r"emoji\.jsonl: line 1: field 'document' holds a broken Unicode escape"):
+    with pytest.raises(UsageError, match=r"emoji\.jsonl: line 1\.document: holds a broken Unicode escape"):
         resolve(str(path), tmp_path)
 
 

@@ -18,6 +18,7 @@ from pipeline.host.environments import READY_FILE, environment_folder
 from pipeline.host.launchers import Exit
 from pipeline.host.launchers import process as launcher_module
 from pipeline.host.launchers.process import ProcessLauncher
+from pipeline.host.limits import NO_LIMITS, STAGES, Limit, Limits
 
 IMAGE = load_catalog().images["reference"]
 VARIANT = IMAGE.variants[0]
@@ -39,10 +40,14 @@ def becomes(launcher: ProcessLauncher, script: str) -> None:
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
 
 
-def run(launcher: ProcessLauncher, tmp_path: Path, timeout_s: float | None = None) -> tuple[Exit, list[str]]:
+def run(launcher: ProcessLauncher, tmp_path: Path, limits: Limits = NO_LIMITS) -> tuple[Exit, list[str]]:
     lines: list[str] = []
-    ended = launcher.run(IMAGE, VARIANT, ["--job", "x"], tmp_path / "job" / "log.txt", lines.append, timeout_s)
+    ended = launcher.run(IMAGE, VARIANT, ["--job", "x"], tmp_path / "job" / "log.txt", lines.append, limits)
     return ended, lines
+
+
+def silent_for(seconds: float) -> Limits:
+    return Limits(stages=dict.fromkeys(STAGES, Limit(idle_s=seconds)))
 
 
 def alive(pid: int) -> bool:
@@ -92,7 +97,7 @@ def test_bytes_that_are_no_text_break_nothing(launcher: ProcessLauncher, tmp_pat
 def test_a_job_that_takes_too_long_is_ended(launcher: ProcessLauncher, tmp_path: Path) -> None:
     becomes(launcher, "import time; time.sleep(60)")
     started = time.perf_counter()
-    ended, _ = run(launcher, tmp_path, timeout_s=0.5)
+    ended, _ = run(launcher, tmp_path, Limits(job_s=0.5))
     assert ended.timed_out
     assert time.perf_counter() - started < 10
 
@@ -102,8 +107,37 @@ def test_a_job_that_ignores_sigterm_is_killed(
 ) -> None:
     monkeypatch.setattr(launcher_module, "GRACE_S", 0.5)
     becomes(launcher, "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)")
-    ended, _ = run(launcher, tmp_path, timeout_s=1)
-    assert ended == Exit(-signal.SIGKILL, timed_out=True)
+    ended, _ = run(launcher, tmp_path, Limits(job_s=1))
+    assert (ended.code, ended.timed_out) == (-signal.SIGKILL, True)
+
+
+def test_a_silent_job_that_waits_is_ended(launcher: ProcessLauncher, tmp_path: Path) -> None:
+    becomes(launcher, "import time; time.sleep(60)")
+    ended, _ = run(launcher, tmp_path, silent_for(1))
+    assert ended.timed_out
+    assert ended.message == "stage load gave no sign of life for 1 s (--idle-limit)"
+
+
+def test_a_silent_job_that_computes_lives_on(launcher: ProcessLauncher, tmp_path: Path) -> None:
+    becomes(launcher, "import time\nuntil = time.monotonic() + 3\nwhile time.monotonic() < until: pass")
+    assert run(launcher, tmp_path, silent_for(1))[0] == Exit(0)
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_job(launcher: ProcessLauncher, tmp_path: Path) -> None:
+    """A megabyte, which no pipe holds."""
+    becomes(launcher, "for _ in range(20_000): print('x' * 50)")
+    (tmp_path / "job").write_text("a file where the job's folder should be")
+    ended, lines = run(launcher, tmp_path)
+    assert (ended.code, len(lines)) == (0, 20_000)
+    assert "the log can't be written" in (ended.log_fault or "")
+
+
+def test_a_child_that_leaves_the_session_is_ended_with_its_job(launcher: ProcessLauncher, tmp_path: Path) -> None:
+    leave = "import subprocess; print(subprocess.Popen(['sleep', '60'], start_new_session=True).pid, flush=True)"
+    becomes(launcher, leave)
+    _, lines = run(launcher, tmp_path)
+    time.sleep(0.2)
+    assert not alive(int(lines[0]))
 
 
 def test_children_that_outlive_their_job_are_ended(launcher: ProcessLauncher, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_format_that_any_model_can_have_stands_in_every_model_with_its_source(
 
 def test_a_models_own_entry_comes_before_the_format_for_all(tmp_path: Path) -> None:
     own = "awq-autoawq: {source: hub, repo: someone/else, image: transformers}"
-    old = "      awq: {source: convert, convert_from: hf, using: rtn_awq, kind: rtn, image: transformers}"
+    old = "      awq: {source: convert, convert_from: hf, using: rtn_awq, kind: rtn, image: transformers, bits: 4.16}"
     catalog = load_catalog(edited(tmp_path, "models.yaml", old, f"{old}\n      {own}"))
     assert catalog.models["gemma-3-270m"].weights["awq-autoawq"].repo == "someone/else"
 

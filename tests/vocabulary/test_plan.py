@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.catalog import load_catalog
+from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
 from pipeline.plan import ANY_IMAGE, Request, Selected, Skipped, formats_needed, make_job, preparing_variant, select
 from pipeline.spec import HostFacts, Image, Job, JobGpu, JobWeights, Variant
@@ -165,10 +166,20 @@ def test_the_same_job_has_the_same_key() -> None:
         {"batch_size": 3},
         {"launch": 2},
         {"launcher": "docker"},
+        {"allow_pickle": True},
     ],
 )
 def test_whatever_decides_the_outcome_changes_the_key(change: dict[str, object]) -> None:
     assert job(request=replace(REQUEST, **change)).key != job().key  # type: ignore[arg-type]
+
+
+def test_what_opens_no_weights_is_the_same_job_whether_or_not_pickles_are_allowed() -> None:
+    assert job("lead-3", request=replace(REQUEST, allow_pickle=True)).key == job("lead-3").key
+
+
+def test_no_job_is_made_whose_folder_would_lie_outside_the_results() -> None:
+    with pytest.raises(UsageError, match=r"job of none\.(?:run|folder): '\.\./up"):
+        job(request=replace(REQUEST, run="../up"))
 
 
 def test_another_gpu_changes_the_key() -> None:

@@ -115,6 +115,11 @@ def test_a_changed_recipe_is_outdated_and_made_again(wheels: Path, tmp_path: Pat
     assert sorted(path.name for path in (cache / "models" / MODEL).iterdir()) == [".gguf.lock", "gguf"]
 
 
+def test_what_is_written_of_weights_sizes_is_no_part_of_their_recipe() -> None:
+    described = with_source(size_gb=1.0, bits=4.5, gated=True, image="other")
+    assert source_sha256(described, MODEL, "awq") == source_sha256(with_source(), MODEL, "awq")
+
+
 def test_what_weights_are_made_from_is_part_of_their_recipe() -> None:
     assert source_sha256(with_source(), MODEL, "awq") != source_sha256(with_source(sha256="0" * 64), MODEL, "awq")
 
@@ -231,6 +236,10 @@ REPOSITORIES = {
 }
 
 
+BRANCHES: dict[str, str] = {}
+"""The commits that branches are at."""
+
+
 class Hub(BaseHTTPRequestHandler):
     """The few Hub endpoints that fetching a model uses. tokens: what requests came with."""
 
@@ -252,7 +261,8 @@ class Hub(BaseHTTPRequestHandler):
             self.answer(200, json.dumps(entries).encode())
         elif api:
             siblings = [{"rfilename": name} for name in files]
-            self.answer(200, json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings}).encode())
+            sha = BRANCHES.get(rest[1], rest[1]) if rest[:1] == ["revision"] else COMMIT
+            self.answer(200, json.dumps({"id": repo, "sha": sha, "siblings": siblings}).encode())
         elif repo == "org/gated":
             self.answer(403, b"", {"X-Error-Code": "GatedRepo"})
         else:
@@ -282,14 +292,18 @@ def hub() -> Iterator[str]:
     server.server_close()
 
 
-def fetch(repo: str, endpoint: str, folder: Path, **more: str) -> str:
-    """Fetch in a process of its own (huggingface_hub reads HF_ENDPOINT when it is imported); its revision or error."""
+def fetch(repo: str, endpoint: str, folder: Path, *, options: str = "", allowed: bool = False, **more: str) -> str:
+    """Fetch in a process of its own (huggingface_hub reads HF_ENDPOINT when it is imported); its revision or error.
+
+    options: further arguments of the WeightsSource, as Python has them.
+    """
     pytest.importorskip("huggingface_hub")
     code = (
         "import sys; from pathlib import Path; from pipeline.errors import BenchmarkError\n"
         "from pipeline.spec import WeightsSource; from pipeline.worker.fetch.hub import fetch_hub\n"
         "target = Path(sys.argv[2], 'target'); target.mkdir(exist_ok=True)\n"
-        "try: print(fetch_hub(WeightsSource('hub', repo=sys.argv[1]), target, Path(sys.argv[2])))\n"
+        f"source = WeightsSource('hub', repo=sys.argv[1], {options})\n"
+        f"try: print(fetch_hub(source, target, Path(sys.argv[2]), {allowed}))\n"
         "except BenchmarkError as error: print(error)\n"
     )
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0"}
@@ -319,6 +333,34 @@ def test_a_revision_that_was_resolved_once_is_kept(hub: str, tmp_path: Path) -> 
 
     (tmp_path / "models.lock.json").write_text(json.dumps({"org/good": "a" * 40}))
     assert fetch("org/good", hub, tmp_path) == "a" * 40
+
+
+def test_a_branch_is_pinned_when_it_is_first_resolved_however_it_moves(hub: str, tmp_path: Path) -> None:
+    named = "revision='stable'"
+    BRANCHES["stable"] = "b" * 40
+    assert fetch("org/good", hub, tmp_path, options=named) == "b" * 40
+    BRANCHES["stable"] = "e" * 40
+    assert fetch("org/good", hub, tmp_path, options=named) == "b" * 40
+    assert json.loads((tmp_path / "models.lock.json").read_text()) == {"org/good@stable": "b" * 40}
+
+
+def test_a_record_of_revisions_that_holds_no_commit_is_refused(hub: str, tmp_path: Path) -> None:
+    (tmp_path / "models.lock.json").write_text(json.dumps({"org/good": "main"}))
+    assert "'main' is no commit" in fetch("org/good", hub, tmp_path)
+
+
+def test_pickles_are_fetched_where_that_is_allowed_and_there_is_nothing_else(hub: str, tmp_path: Path) -> None:
+    assert fetch("org/pickled", hub, tmp_path, allowed=True) == COMMIT
+    assert {path.name for path in (tmp_path / "target").iterdir()} == {"pytorch_model.bin", "config.json"}
+
+
+def test_beside_safetensors_no_pickle_is_fetched_whatever_is_allowed(hub: str, tmp_path: Path) -> None:
+    assert fetch("org/good", hub, tmp_path, allowed=True) == COMMIT
+    assert {path.name for path in (tmp_path / "target").iterdir()} == {"model.safetensors", "config.json"}
+
+
+def test_a_single_file_that_is_a_pickle_is_not_fetched_unasked(hub: str, tmp_path: Path) -> None:
+    assert "--allow-pickle" in fetch("org/pickled", hub, tmp_path, options="path='pytorch_model.bin'")
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def make_job(**overrides: Any) -> Job:
     )
     job = Job(
         schema_version=1,
-        key="k" * 64,
+        key="a" * 64,
         run="run",
         folder="run/job",
         experiment="stepwise",

@@ -229,7 +229,7 @@ def test_a_gpu_that_is_not_there_is_refused_and_says_what_a_container_needs(work
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--run", "../up"], "--run '../up': use letters"),
+        (["--run", "../up"], "--run: '../up' can't be used; use letters"),
         (["--scenario", "single", "--batch-size", "4"], "scenario single runs one document at a time"),
         (["--docs", "31"], "31 documents asked for, the dataset has 30"),
         (["--docs", "0"], "'0' is not a whole number above 0"),

@@ -51,9 +51,18 @@ def test_only_preparing_may_ask_the_hub() -> None:
     assert (offline, online) == ({"HF_HUB_OFFLINE": "1"}, {})
 
 
-def test_kernels_are_compiled_into_a_temporary_folder_unless_told_otherwise(tmp_path: Path) -> None:
+def test_kernels_are_compiled_into_the_users_own_folder_unless_told_otherwise(tmp_path: Path) -> None:
     assert surroundings(BENCHMARK_COMPILE_CACHE=str(tmp_path)).compile_cache == tmp_path
-    assert surroundings(BENCHMARK_COMPILE_CACHE="").compile_cache.name == "compile"
+    own = surroundings(BENCHMARK_COMPILE_CACHE="", HOME=str(tmp_path)).compile_cache
+    assert own.is_relative_to(tmp_path / ".cache")
+
+
+def test_without_a_home_kernels_are_compiled_where_nobody_else_can_have_put_any() -> None:
+    cache = surroundings(BENCHMARK_COMPILE_CACHE="").compile_cache
+    assert cache != surroundings(BENCHMARK_COMPILE_CACHE="").compile_cache
+    private = cache.parent.parent
+    assert private.stat().st_mode & 0o777 == 0o700
+    private.rmdir()
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import platform
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import requests
@@ -23,6 +23,9 @@ from pipeline.host.docker.container import ContainerSpec
 ANSWER_TIMEOUT_S = 60
 PULL_TIMEOUT_S = 3600
 LOST_PATIENCE_S = 60.0
+NANOSECONDS = 1e9
+
+T = TypeVar("T")
 
 _FAULTS = (DockerException, requests.exceptions.RequestException)
 
@@ -40,11 +43,14 @@ class EngineFacts:
     """What the engine says of itself.
 
     gpus: whether it can hand NVIDIA GPUs to containers. rootless: it runs as the user, whom containers see as root.
+    data_root: the folder that holds its images; None where they lie elsewhere (in containerd's store).
     """
 
     architecture: str
     gpus: bool
     rootless: bool
+    version: str | None = None
+    data_root: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ class Engine:
             or any(device.startswith("nvidia.com/gpu") for device in devices)
             or shutil.which("nvidia-container-runtime-hook") is not None,
             rootless="name=rootless" in (info.get("SecurityOptions") or []),
+            version=info.get("ServerVersion"),
+            data_root=None if _keeps_images_in_containerd(info) else info.get("DockerRootDir"),
         )
 
     def image(self, reference: str) -> LocalImage | None:
@@ -129,13 +137,17 @@ class Engine:
 
     @contextmanager
     def container(self, spec: ContainerSpec) -> Iterator["Container"]:
-        """A container made and not started; removed at the end in any case."""
+        """A container made and not started; removed at the end in any case.
+
+        Unless the engine is gone by then and stays so: the next command's sweep removes it.
+        """
         with _speaking():
             made = self._client.containers.create(**settings(spec))
         try:
             yield Container(made)
         finally:
-            self.remove(made.id)
+            with suppress(EngineError):
+                _patiently(lambda: self.remove(made.id))
 
     def labels_of_containers(self, label: str) -> dict[str, Mapping[str, str]]:
         """The labels of every container, running or not, that carries `label`, by the container's id."""
@@ -156,13 +168,14 @@ class Engine:
 
 
 class Container:
-    """A container that was made and not yet started."""
+    """A container that was made and not yet started. lost_touch: the engine was gone for a while since it started."""
 
     def __init__(self, made: Any) -> None:
         self._made = made
         self._exited = threading.Event()
         self._code: int | None = None
         self._fault: EngineError | None = None
+        self.lost_touch = False
 
     @property
     def id(self) -> str:
@@ -196,34 +209,58 @@ class Container:
         with suppress(EngineError), _speaking():
             self._made.kill()
 
-    def ran_out_of_memory(self) -> bool:
-        """Whether the kernel killed it for exceeding its memory limit."""
+    def fate(self) -> str | None:
+        """What its exit status doesn't tell: that memory ran out, or that the engine went down under it."""
         with _speaking():
             self._made.reload()
-        return bool(self._made.attrs["State"]["OOMKilled"])
+        if self._made.attrs["State"]["OOMKilled"]:
+            return "killed for exceeding its memory limit"
+        return "the Docker engine stopped while the job ran" if self.lost_touch else None
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time of all its processes so far; None where the engine can't tell."""
+        try:
+            with _speaking():
+                stats = self._made.client.api.stats(self.id, stream=False, one_shot=True)
+        except EngineError:
+            return None
+        used: int | None = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+        return None if used is None else used / NANOSECONDS
 
     def _watch(self) -> None:
         """Wait on the engine, over its restarts: what keeps containers alive there must not end a job here."""
         try:
-            self._code = self._exit_status()
+            self._code = _patiently(self._exit_status, self._note_lost_touch)
         except EngineError as error:
             self._fault = EngineError(f"the engine lost the container: {error}")
         finally:
             self._exited.set()
 
     def _exit_status(self) -> int:
-        deadline: float | None = None
-        while True:
-            try:
-                with _speaking():
-                    return int(self._made.wait(timeout=None)["StatusCode"])
-            except MissingError:
+        with _speaking():
+            return int(self._made.wait(timeout=None)["StatusCode"])
+
+    def _note_lost_touch(self) -> None:
+        self.lost_touch = True
+
+
+def _patiently(action: Callable[[], T], on_fault: Callable[[], None] = lambda: None) -> T:
+    """The action's value, tried again while the engine does not answer, each time for LOST_PATIENCE_S at most."""
+    deadline = 0.0
+    while True:
+        begun = time.monotonic()
+        try:
+            return action()
+        except MissingError:
+            raise
+        except EngineError:
+            on_fault()
+            now = time.monotonic()
+            if not deadline or now - begun > LOST_PATIENCE_S:  # the first fault, or one after it had answered again
+                deadline = now + LOST_PATIENCE_S
+            if now > deadline:
                 raise
-            except EngineError:
-                deadline = deadline or time.monotonic() + LOST_PATIENCE_S
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
+            time.sleep(1)
 
 
 def settings(spec: ContainerSpec) -> dict[str, Any]:
@@ -269,6 +306,10 @@ def _speaking() -> Iterator[None]:
         raise MissingError(_text(error)) from error
     except _FAULTS as error:
         raise EngineError(_text(error)) from error
+
+
+def _keeps_images_in_containerd(info: Mapping[str, Any]) -> bool:
+    return any("containerd" in str(value) for _, value in info.get("DriverStatus") or [])
 
 
 def _text(error: BaseException) -> str:

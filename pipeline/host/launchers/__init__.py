@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from pipeline.host.limits import NO_LIMITS, Limits
 from pipeline.spec import Image, Variant
 
 OnLine = Callable[[str], None]
@@ -13,14 +14,15 @@ OnLine = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Exit:
-    """How a started command ended. code: negative for a signal. timed_out: the launcher ended it.
+    """How a started command ended. code: negative for a signal. timed_out: the launcher ended it over a limit.
 
-    message: why, where the launcher knows more than the code tells.
+    message: why, where the launcher knows more than the code tells. log_fault: why the log is not whole, if it isn't.
     """
 
     code: int
     timed_out: bool = False
     message: str | None = None
+    log_fault: str | None = None
 
 
 class Launcher(Protocol):
@@ -58,7 +60,7 @@ class Launcher(Protocol):
         arguments: Sequence[str],
         log: Path,
         on_line: OnLine,
-        timeout_s: float | None = None,
+        limits: Limits = NO_LIMITS,
         network: bool = False,
     ) -> Exit:
         """Run the entrypoint with these arguments, its output into `log` and to `on_line`, line by line."""

@@ -5,9 +5,9 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from pipeline.files import holds_anything
 from pipeline.host.docker.build import BuildOptions
@@ -22,10 +22,13 @@ from pipeline.host.docker.container import (
 from pipeline.host.docker.digests import Digests
 from pipeline.host.docker.engine import Container, Engine, EngineError
 from pipeline.host.docker.images import PREFIX, reference
-from pipeline.host.docker.owner import is_gone, this_process
 from pipeline.host.docker.supply import Supply
 from pipeline.host.environments import compile_cache_folder
 from pipeline.host.launchers import Exit, OnLine
+from pipeline.host.launchers.pump import Log, on_both, pump, without_secrets
+from pipeline.host.leftovers import kill_orphans
+from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
+from pipeline.host.owner import is_gone, this_process
 from pipeline.spec import Image, Variant
 
 GRACE_S = 20.0
@@ -97,11 +100,12 @@ class DockerLauncher:
         self.supply.ensure(image, variant, log)
 
     def clean(self) -> None:
-        """Remove the containers of commands that died, after saving what they said."""
+        """Remove the containers of commands that died, after saving what they said; and what those ran without one."""
+        kill_orphans()
         for container_id, labels in self.engine.labels_of_containers(OWNER_LABEL).items():
             if is_gone(labels[OWNER_LABEL]):
                 with contextlib.suppress(OSError, EngineError):  # the job's folder is gone, or not ours to write to
-                    Path(labels[LOG_LABEL]).write_bytes(self.engine.logs(container_id))
+                    Path(labels[LOG_LABEL]).write_bytes(without_secrets(self.engine.logs(container_id)))
                 with contextlib.suppress(EngineError):  # another command removes it at this moment
                     self.engine.remove(container_id)
 
@@ -112,25 +116,25 @@ class DockerLauncher:
         arguments: Sequence[str],
         log: Path,
         on_line: OnLine,
-        timeout_s: float | None = None,
+        limits: Limits = NO_LIMITS,
         network: bool = False,
     ) -> Exit:
         """Run the image with these arguments. Its container is gone when this returns or raises; its log is kept.
 
         What the engine refuses (a GPU that it can't reach, say) ends the job with status 125 and the engine's message.
         """
-        log.parent.mkdir(parents=True, exist_ok=True)
         self.cache.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        with Log(log) as output:
             try:
                 with (
                     self.spec(image, variant, arguments, log, network) as spec,
                     self.engine.container(spec) as container,
                 ):
-                    return self._follow(container, output, on_line, timeout_s)
+                    ended = self._follow(container, output, on_line, limits)
             except EngineError as error:
                 output.write(f"Docker: {error}\n".encode())
-                return Exit(REFUSED, message=str(error))
+                ended = Exit(REFUSED, message=str(error))
+        return replace(ended, log_fault=output.fault)
 
     @contextlib.contextmanager
     def spec(
@@ -163,25 +167,26 @@ class DockerLauncher:
                 memory_bytes=memory_limit(),
             )
 
-    def _follow(self, container: Container, output: IO[bytes], on_line: OnLine, timeout_s: float | None) -> Exit:
-        pump = threading.Thread(target=_pump, args=(container.start(), output, on_line), daemon=True)
+    def _follow(self, container: Container, output: Log, on_line: OnLine, limits: Limits) -> Exit:
+        watchdog = Watchdog(limits, container.cpu_seconds)
+        lines = whole_lines(container.start())
+        reader = threading.Thread(target=pump, args=(lines, output, on_both(watchdog.line, on_line)), daemon=True)
         try:
-            pump.start()  # in here, since an interrupt can come before it returns
-            code = container.wait(timeout_s)
-            if code is None:
-                return Exit(_signed(_end(container)), timed_out=True)
-            oom = container.ran_out_of_memory()
-            return Exit(_signed(code), message="killed for exceeding its memory limit" if oom else None)
+            reader.start()  # in here, since an interrupt can come before it returns
+            while (code := container.wait(TICK_S)) is None:
+                exceeded = watchdog.expired()
+                if exceeded:
+                    return Exit(_signed(_end(container)), timed_out=True, message=exceeded)
+            return Exit(_signed(code), message=container.fate())
         except BaseException:
             _end(container)
             raise
         finally:
-            if pump.ident is not None:
-                pump.join(GRACE_S)
-            if pump.is_alive():  # the SDK's streams can hang; what the engine kept is as good
-                output.seek(0)
-                output.truncate()
-                output.write(self.engine.logs(container.id))
+            if reader.ident is not None:
+                reader.join(GRACE_S)
+            if reader.is_alive() or container.lost_touch:  # a stream can hang or break; what the engine kept is whole
+                with contextlib.suppress(EngineError):
+                    output.replace(self.engine.logs(container.id))
 
     def _run_of(self, log: Path) -> str:
         """The run and job that a log belongs to; what fetches for no run in particular has none."""
@@ -200,20 +205,15 @@ class DockerLauncher:
         return os.access(folder, os.W_OK)
 
 
-def _pump(stream: Iterator[tuple[bytes | None, bytes | None]], output: IO[bytes], on_line: OnLine) -> None:
-    """Write pieces of output whole lines at a time, so that the two streams never mix within one."""
+def whole_lines(stream: Iterator[tuple[bytes | None, bytes | None]]) -> Iterator[bytes]:
+    """Pieces of output, of standard output and error, as lines with their ends, so that none holds parts of both."""
     rest = [b"", b""]
     with contextlib.suppress(OSError, ValueError):  # the connection broke; or the log was closed over a hung stream
         for pieces in stream:
             for number, piece in enumerate(pieces):
                 *lines, rest[number] = (rest[number] + (piece or b"")).split(b"\n")
-                for line in lines:
-                    output.write(line + b"\n")
-                    on_line(line.decode("utf-8", errors="replace").rstrip("\r"))
-                output.flush()
-        for line in filter(None, rest):
-            output.write(line + b"\n")
-            on_line(line.decode("utf-8", errors="replace"))
+                yield from (line + b"\n" for line in lines)
+    yield from (line + b"\n" for line in rest if line)
 
 
 def _end(container: Container) -> int:

@@ -1,6 +1,7 @@
 """The process launcher: each job in a process group of its own, in the virtual environment of its image."""
 
 import contextlib
+import itertools
 import os
 import platform
 import shutil
@@ -8,9 +9,9 @@ import signal
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from pipeline.files import holds_anything
 from pipeline.host.environments import (
@@ -22,10 +23,16 @@ from pipeline.host.environments import (
     process_environment,
 )
 from pipeline.host.launchers import Exit, OnLine
+from pipeline.host.launchers.pump import Log, on_both, pump
+from pipeline.host.leftovers import OWNER_VARIABLE, cpu_seconds, kill_job, kill_orphans, owner_of_job
+from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
+from pipeline.host.owner import this_process
 from pipeline.spec import Image, Variant
 
 GRACE_S = 20.0
 """How long a job may take to close its engine before it is killed."""
+
+_job_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,8 @@ class ProcessLauncher:
         return "installed from its lock"
 
     def clean(self) -> None:
-        """Nothing to do: a job whose command died ends at its next word, since nobody reads its output any more."""
+        """End what jobs of commands that died have left running."""
+        kill_orphans()
 
     def ensure(self, image: Image, variant: Variant, log: Path) -> None:
         """Make the virtual environment from the lock, once."""
@@ -80,44 +88,61 @@ class ProcessLauncher:
         arguments: Sequence[str],
         log: Path,
         on_line: OnLine,
-        timeout_s: float | None = None,
+        limits: Limits = NO_LIMITS,
         network: bool = False,
     ) -> Exit:
-        """Run `python -m pipeline` there. Nothing of its process group is left when this returns or raises."""
+        """Run `python -m pipeline` there. Nothing that it started is left when this returns or raises."""
         folder = environment_folder(self.cache, image, variant)
-        log.parent.mkdir(parents=True, exist_ok=True)
         roots = ["--data", str(self.data), "--cache", str(self.cache), "--results", str(self.results)]
-        process = subprocess.Popen(
-            [str(folder / "bin" / "python"), "-m", "pipeline", *roots, *arguments],
-            cwd=log.parent,
-            env=process_environment(self.cache, image, variant, network=network),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        pump = threading.Thread(target=_pump, args=(process.stdout, log, on_line), daemon=True)
-        pump.start()
-        try:
-            return Exit(process.wait(timeout_s))
-        except subprocess.TimeoutExpired:
-            return Exit(_terminate(process), timed_out=True)
-        except BaseException:
-            _terminate(process)
-            raise
-        finally:
-            _signal_group(process, signal.SIGKILL)  # what the job left behind, engines' workers for instance
-            process.wait()
-            pump.join(timeout=GRACE_S)
+        owner = owner_of_job(this_process(), next(_job_numbers))
+        watchdog = Watchdog(limits, lambda: cpu_seconds(owner))
+        with Log(log) as output:
+            process = subprocess.Popen(
+                [str(folder / "bin" / "python"), "-m", "pipeline", *roots, *arguments],
+                cwd=log.parent if log.parent.is_dir() else None,
+                env={
+                    **process_environment(self.cache, image, variant, network=network),
+                    OWNER_VARIABLE: owner,
+                    "BENCHMARK_PARENT_PID": str(os.getpid()),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            assert process.stdout is not None
+            reader = threading.Thread(
+                target=pump, args=(process.stdout, output, on_both(watchdog.line, on_line)), daemon=True
+            )
+            try:
+                reader.start()  # in here, since an interrupt can come before it returns
+                ended = _wait(process, watchdog)
+            except BaseException:
+                _terminate(process)
+                raise
+            finally:
+                _signal_group(process, signal.SIGKILL)
+                kill_job(owner)  # engines' workers that left the group
+                process.wait()
+                if reader.ident is not None:
+                    reader.join(timeout=GRACE_S)
+        return replace(ended, log_fault=output.fault)
 
 
-def _pump(stream: IO[bytes], log: Path, on_line: OnLine) -> None:
-    with log.open("wb") as output:
-        for line in stream:
-            output.write(line)
-            output.flush()
-            on_line(line.decode("utf-8", errors="replace").rstrip("\n"))
+def _wait(process: subprocess.Popen[bytes], watchdog: Watchdog) -> Exit:
+    """Until it ends or exceeds a limit. Waits in a thread, since a wait with a timeout polls beside the measuring."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        process.wait()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    while not ended.wait(TICK_S):
+        exceeded = watchdog.expired()
+        if exceeded:
+            return Exit(_terminate(process), timed_out=True, message=exceeded)
+    return Exit(process.returncode)
 
 
 def _terminate(process: subprocess.Popen[bytes]) -> int:

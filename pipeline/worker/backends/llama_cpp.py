@@ -277,6 +277,9 @@ def _params(setup: Setup) -> Any:
     params.cache_prompt = params.cache_idle_slots = False
     params.verbosity = LOG_WARNINGS
     params.api_keys = [secrets.token_urlsafe()]  # nobody else on this machine is to ask this server
+    params.ui = False  # pages for a browser, which need no key
+    # The server tries a chat template out as it starts. The file's own is a program by whoever made the file.
+    params.chat_template, params.use_jinja = "chatml", False
     _apply(params, setup.options, "options")
     return params
 

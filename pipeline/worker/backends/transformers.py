@@ -6,13 +6,21 @@ The methods import the engine, so that the pure functions below can be used with
 import gc
 import inspect
 import logging
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pipeline.worker.backend import Backend, Completion, MemoryUse, OnStep, Request, Settings, Setup
+from pipeline.worker.batches import Batches
 
 OPTIONS = ("attention", "quantization")
 ATTENTIONS = ("sdpa", "flash_attention_2", "eager")
+OUT_OF_MEMORY = re.compile(
+    "DefaultCPUAllocator: can't allocate memory|std::bad_alloc|CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"
+    # what oneDNN says where it gets no memory for its code or its scratch pad; a descriptor fails for other reasons
+    "|could not (?:create|execute) a primitive(?! desc)|could not create a memory object"
+)
+"""What a RuntimeError says where memory ran out for another allocator than torch's own of the GPU."""
 
 
 def create(setup: Setup) -> Backend:
@@ -32,7 +40,7 @@ class TransformersBackend:
         self._setup = setup
         self._tokenizer: Any = None
         self._model: Any = None
-        self._batch_size_used: int | None = None
+        self._batches = setup.batches or Batches(setup.batch_size or 1, shrink=False)
 
     def load(self) -> None:
         import transformers
@@ -45,14 +53,14 @@ class TransformersBackend:
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(setup.weights, **local)
         self._model = transformers.AutoModelForCausalLM.from_pretrained(
             setup.weights,
-            use_safetensors=True,
+            use_safetensors=None if setup.allow_pickle else True,  # None opens pickles too, their tensors alone
             dtype=setup.dtype,
             device_map={"": 0 if setup.device == "cuda" else "cpu"},
             attn_implementation=setup.options.get("attention"),
             quantization_config=_bitsandbytes_config(setup),
             **local,
         )
-        check_device({parameter.device.type for parameter in self._model.parameters()}, setup.device)
+        self._check_device()
         # In place of the checkpoint's own, which may sample, penalise repetition or end on other ids.
         self._model.generation_config = transformers.GenerationConfig(
             do_sample=False, eos_token_id=list(setup.eos_ids) or None, pad_token_id=self._pad_id()
@@ -62,25 +70,29 @@ class TransformersBackend:
         return [self._tokenizer.encode(prompt, add_special_tokens=False, verbose=False) for prompt in prompts]
 
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
-        for batch in batches(requests, self._setup.batch_size or 1):
-            self._batch_size_used = max(self._batch_size_used or 0, len(batch))
-            for request, new_ids in zip(batch, self._generate_batch(batch, on_step), strict=True):
-                output_ids, finish_reason = cut(new_ids, self._setup.eos_ids, request.max_new_tokens)
-                # Cleaning up spaces, a default of some tokenizers, would change a text that other engines leave alone.
-                text = self._tokenizer.decode(output_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-                yield Completion(request.id, text, output_ids, finish_reason)
+        def attempt(batch: Sequence[Request]) -> list[list[int]]:
+            return self._generate_batch(batch, on_step)
+
+        ordered = longest_first(requests)
+        for request, new_ids in self._batches.run(ordered, attempt, is_out_of_memory, self._free):
+            output_ids, finish_reason = cut(new_ids, self._setup.eos_ids, request.max_new_tokens)
+            # Cleaning up spaces, a default of some tokenizers, would change a text that other engines leave alone.
+            text = self._tokenizer.decode(output_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            yield Completion(request.id, text, output_ids, finish_reason)
 
     def memory(self) -> MemoryUse:
         return MemoryUse(weights_bytes=self._model.get_memory_footprint() + _quantization_constants_bytes(self._model))
 
     def settings(self) -> Settings:
+        """Raises RuntimeError where weights have left the device since they were loaded."""
+        self._check_device()
         # Weights that stay unquantised, the norms' and embeddings', are the ones of a floating-point dtype.
         dtype = next(parameter.dtype for parameter in self._model.parameters() if parameter.is_floating_point())
         return Settings(
             dtype=str(dtype).removeprefix("torch."),
             quantization=quantization_label(self._model.config.to_dict().get("quantization_config")),
             attention=self._model.config._attn_implementation,
-            batch_size_used=self._batch_size_used,
+            batch_size_used=self._batches.used,
             engine_args={
                 "device": str(self._model.device),
                 "quantization_config": quantization_arguments(self._setup.options, self._setup.dtype),
@@ -89,11 +101,18 @@ class TransformersBackend:
 
     def close(self) -> None:
         self._model = self._tokenizer = None
+        self._free()
+
+    def _free(self) -> None:
+        """Give memory that nothing refers to back to the system."""
         gc.collect()
         if self._setup.device == "cuda":
             import torch
 
             torch.cuda.empty_cache()  # does nothing where CUDA was never started
+
+    def _check_device(self) -> None:
+        check_device({parameter.device.type for parameter in self._model.parameters()}, self._setup.device)
 
     def _pad_id(self) -> int:
         """Any id will do: the mask hides it. Without a pad token, Llama's case, transformers would take EOS."""
@@ -106,13 +125,21 @@ class TransformersBackend:
 
         ids, mask = pad_left([request.prompt_ids for request in batch], self._pad_id())
         device = self._model.device
-        with torch.inference_mode():
-            output = self._model.generate(
-                input_ids=torch.tensor(ids, device=device),
-                attention_mask=torch.tensor(mask, device=device),
-                max_new_tokens=max(request.max_new_tokens for request in batch),
-                stopping_criteria=[StepReport(batch, self._setup.eos_ids, on_step)] if on_step else [],
-            )
+        longest = max(request.max_new_tokens for request in batch)
+        report = StepReport(batch, self._setup.eos_ids, on_step) if on_step else None
+        try:
+            with torch.inference_mode():
+                output = self._model.generate(
+                    input_ids=torch.tensor(ids, device=device),
+                    attention_mask=torch.tensor(mask, device=device),
+                    max_new_tokens=longest,
+                    min_new_tokens=longest if any(request.full_length for request in batch) else None,
+                    stopping_criteria=[report] if report else [],
+                )
+        except Exception:
+            if report:
+                report.take_back()
+            raise
         new_ids: list[list[int]] = output[:, len(ids[0]) :].tolist()
         return new_ids
 
@@ -122,6 +149,7 @@ class StepReport:
 
     def __init__(self, batch: Sequence[Request], eos_ids: Collection[int], on_step: OnStep) -> None:
         self._remaining = {row: request.max_new_tokens for row, request in enumerate(batch)}
+        self._told = dict.fromkeys((request.id for request in batch), 0)
         self._batch = batch
         self._eos_ids = eos_ids
         self._on_step = on_step
@@ -129,11 +157,27 @@ class StepReport:
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         """input_ids: tensor (batch, length so far), the newest ids last. Returns False for each row."""
         newest: list[int] = input_ids[:, -1].tolist()  # the one copy from the device
-        self._on_step({self._batch[row].id: 1 for row in self._remaining})
+        added = [self._batch[row].id for row in self._remaining]
+        for request_id in added:
+            self._told[request_id] += 1
+        self._on_step(dict.fromkeys(added, 1))
         self._remaining = {
             row: left - 1 for row, left in self._remaining.items() if left > 1 and newest[row] not in self._eos_ids
         }
         return input_ids.new_zeros(len(newest), dtype=bool)
+
+    def take_back(self) -> None:
+        """Say that what was told of this batch does not count: it failed."""
+        self._on_step({request_id: -count for request_id, count in self._told.items() if count})
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a batch failed for want of memory, the GPU's or the machine's."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -152,11 +196,9 @@ def check_device(found: Collection[str], asked: str) -> None:
         raise RuntimeError(f"the weights are on {', '.join(sorted(found))}, not on {asked} as asked")
 
 
-def batches(requests: Sequence[Request], size: int) -> Iterator[Sequence[Request]]:
-    """Batches of requests of like prompt length, the longest first, so that memory trouble shows at once."""
-    ordered = sorted(requests, key=lambda request: len(request.prompt_ids), reverse=True)
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]
+def longest_first(requests: Sequence[Request]) -> list[Request]:
+    """The longest prompts first: batches are then of like length, and memory trouble shows at once."""
+    return sorted(requests, key=lambda request: len(request.prompt_ids), reverse=True)
 
 
 def pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[list[list[int]], list[list[int]]]:

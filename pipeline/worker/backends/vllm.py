@@ -39,7 +39,7 @@ def engine_arguments(setup: Setup) -> dict[str, Any]:
         "max_model_len": setup.max_length,
         "dtype": setup.dtype,
         "seed": setup.seed,
-        "load_format": "safetensors",
+        "load_format": "auto" if setup.allow_pickle else "safetensors",
         "disable_log_stats": True,
     }
     if setup.batch_size is not None:

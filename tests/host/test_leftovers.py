@@ -1,0 +1,92 @@
+"""Processes that left their group and lost their parent, found and ended."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.host import leftovers
+from pipeline.host.leftovers import OWNER_VARIABLE, cpu_seconds, kill_job, kill_orphans, owner_of_job
+from pipeline.host.owner import this_process
+
+# A child that starts a session of its own, and whose parent is gone: no group and no ancestry leads to it.
+RUNAWAY = """
+import os, sys, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def run_away(owner: str) -> int:
+    """A runaway's process id."""
+    started = subprocess.Popen(
+        [sys.executable, "-c", RUNAWAY], env={**os.environ, OWNER_VARIABLE: owner}, stdout=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    pid = int(started.stdout.readline())
+    started.wait()
+    started.stdout.close()
+    return pid
+
+
+def is_alive(pid: int) -> bool:
+    return pid in [found for found, _ in leftovers._owned()]
+
+
+@pytest.fixture
+def gone() -> str:
+    """The owner that a command was which has ended."""
+    script = "from pipeline.host.owner import this_process; print(this_process())"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    yield
+    leftovers._kill(lambda value: value.startswith(f"{this_process()}#"))
+
+
+def test_what_a_dead_command_left_is_killed(gone: str) -> None:
+    pid = run_away(owner_of_job(gone, 1))
+    assert is_alive(pid)
+    assert kill_orphans() == [pid]
+    time.sleep(0.1)
+    assert not is_alive(pid)
+
+
+def test_what_a_living_command_runs_is_left_alone() -> None:
+    pid = run_away(owner_of_job(this_process(), 1))
+    assert kill_orphans() == []
+    assert is_alive(pid)
+
+
+def test_a_job_takes_its_runaways_along_and_no_other_jobs() -> None:
+    first, second = (run_away(owner_of_job(this_process(), number)) for number in (1, 2))
+    assert kill_job(owner_of_job(this_process(), 1)) == [first]
+    time.sleep(0.1)
+    assert (is_alive(first), is_alive(second)) == (False, True)
+
+
+def test_the_processor_time_of_a_job_is_that_of_its_processes() -> None:
+    owner = owner_of_job(this_process(), 3)
+    busy = subprocess.Popen(
+        [sys.executable, "-c", "while True: pass"], env={**os.environ, OWNER_VARIABLE: owner}, stdout=subprocess.DEVNULL
+    )
+    try:
+        before = cpu_seconds(owner)
+        deadline = time.monotonic() + 20
+        while cpu_seconds(owner) - before < 0.2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert cpu_seconds(owner) - before >= 0.2
+    finally:
+        busy.kill()
+        busy.wait()
+    assert cpu_seconds(owner) == 0

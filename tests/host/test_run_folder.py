@@ -1,0 +1,119 @@
+"""A run's folder when its files are damaged, its clock was set back or its last command was cut off."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.hardware import Hardware
+from pipeline.host.runs import RUN_FILE, RunFolder
+from pipeline.job_folder import ASIDE, begin, restore_interrupted, settle
+from pipeline.plan import Request, Selected, make_job, select
+from pipeline.results import Result, read_result, write_result
+from pipeline.spec import HostFacts, Job, JobGpu
+from tests.builders import make_result, make_workload
+from tests.containers.support import CATALOG
+
+CPU = Hardware(JobGpu("cpu", "a processor", "cpu"), "float32")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    made = RunFolder(tmp_path, "mine")
+    made.make()
+    return made
+
+
+def leave(folder: RunFolder, name: str, result: Result) -> Path:
+    (folder.path / name).mkdir()
+    write_result(folder.path / name, result)
+    return folder.path / name / "result.json"
+
+
+def test_commands_are_noted_in_order_and_numbered(folder: RunFolder) -> None:
+    assert [folder.record("first", "remark"), folder.record("second", None)] == [1, 2]
+    noted = json.loads((folder.path / RUN_FILE).read_text())
+    assert [command["command"] for command in noted["commands"]] == ["first", "second"]
+    assert folder.label() == "remark"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[]", b'{"name": 3}', b'{"commands": [{}]}'])
+def test_a_damaged_run_file_is_set_aside_and_the_command_goes_on(folder: RunFolder, content: bytes) -> None:
+    (folder.path / RUN_FILE).write_bytes(content)
+    assert folder.record("again", None) == 1
+    assert (folder.path / "run.json.damaged-1").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b'{"schema_ver', b"\xff\x00", b"[]", b'{"schema_version": 99}'])
+def test_a_damaged_result_is_named_and_hides_no_other(folder: RunFolder, content: bytes) -> None:
+    leave(folder, "a", make_result("none"))
+    leave(folder, "b", make_result("4-bit")).write_bytes(content)
+    results, unreadable = folder.results_of_all_jobs()
+    assert [result.job.experiment for result in results] == ["none"]
+    assert [fault.split(":")[0] for fault in unreadable] == [str(folder.path / "b" / "result.json")]
+
+
+def test_of_two_answers_the_later_commands_counts_though_the_clock_was_set_back(folder: RunFolder) -> None:
+    old, new = make_result("none", 1.0), make_result("none", 2.0)
+    leave(folder, "old", replace(old, job=replace(old.job, command=1), finished_at="2026-11-23T12:00:00+00:00"))
+    leave(folder, "new", replace(new, job=replace(new.job, command=2), finished_at="1999-01-01T00:00:00+00:00"))
+    [result], _ = folder.results_of_all_jobs()
+    assert result.metrics is not None
+    assert result.metrics.docs_per_s == 2.0
+
+
+@pytest.fixture
+def item() -> Selected:
+    [found] = select(["lead-3"], CATALOG, CATALOG.models["gemma-3-270m"], CPU, lambda *_: None)
+    assert isinstance(found, Selected)
+    return found
+
+
+@pytest.fixture
+def request_() -> Request:
+    return Request("mine", "offline", None, make_workload(), CATALOG.models["gemma-3-270m"], "process")
+
+
+@pytest.fixture
+def job(item: Selected, request_: Request) -> Job:
+    return make_job(item, request_, CPU, None, HostFacts())
+
+
+def test_a_result_that_is_being_replaced_comes_back_if_the_attempt_is_cut_off(
+    folder: RunFolder, job: Job, item: Selected, request_: Request
+) -> None:
+    path = folder.results / job.folder
+    path.mkdir()
+    write_result(path, make_result("lead-3"))
+    begin(folder.results, job, item, request_, CPU)
+    assert not (path / "result.json").exists()
+    restore_interrupted(folder.path)
+    assert read_result(path / "result.json") == make_result("lead-3")
+
+
+def test_a_result_that_was_replaced_stays_so(folder: RunFolder, job: Job, item: Selected, request_: Request) -> None:
+    path = folder.results / job.folder
+    path.mkdir()
+    write_result(path, make_result("lead-3", 1.0))
+    begin(folder.results, job, item, request_, CPU)
+    write_result(path, make_result("lead-3", 2.0))
+    restore_interrupted(folder.path)
+    assert read_result(path / "result.json") == make_result("lead-3", 2.0)
+    settle(folder.results, job)
+    assert list((folder.path / ASIDE).iterdir()) == []
+
+
+def test_only_a_job_that_resumes_keeps_the_documents_of_its_last_attempt(
+    folder: RunFolder, job: Job, item: Selected, request_: Request
+) -> None:
+    path = folder.results / job.folder
+    for resumes in (True, False):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
+        (path / "documents.jsonl").write_text("{}\n")
+        (path / "log.txt").write_text("old")
+        begin(folder.results, replace(job, resume_documents=resumes), item, request_, CPU)
+        left = {file.name for file in path.iterdir()}
+        assert left == ({"job.json", "documents.jsonl"} if resumes else {"job.json"})

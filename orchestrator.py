@@ -58,7 +58,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {redact(printable(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except OSError as error:  # a disk that is full or was taken away, also under what is not looked after by itself
-        print(f"error: {redact(printable(str(error)))}; mend it, and the same command goes on from here", file=sys.stderr)
+        fault = redact(printable(str(error)))
+        print(f"error: {fault}; mend it, and the same command goes on from here", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
@@ -197,7 +198,7 @@ def explain_log(arguments: Arguments, catalog: Catalog) -> int:
     if arguments.json:
         print_json(explained.as_json(found))
     else:
-        print(redact(printable(explained.explanation(found))))
+        print(explained.explanation(found))
     return 0
 
 

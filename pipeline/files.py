@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import IO, Any, BinaryIO, TextIO
 
 from pipeline.errors import UsageError
 from pipeline.plain import parse_json
@@ -30,9 +30,19 @@ def open_atomically(path: Path) -> Iterator[TextIO]:
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o644)  # mkstemp makes 0600; results are for others to read too
         Path(temporary).replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the folder's entries on the disk, so that a new name outlives the machine's losing power."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -74,6 +84,12 @@ def read_bytes(path: Path, largest: int) -> bytes:
 def read_json(path: Path) -> Any:
     """Read a JSON file into a plain value; a UsageError names the file and the place of the fault."""
     return parse_json(read_bytes(path, LARGEST_JSON_BYTES), str(path))
+
+
+def create_anew(path: Path) -> IO[bytes]:
+    """A new file for writing bytes, instead of whatever had that name: what a link there pointed to is left alone."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb")
 
 
 def require_writable(folder: Path, what: str, mend: str) -> None:

@@ -114,7 +114,10 @@ def cannot_run_here(skipped: Skipped) -> Failure:
 
 def earlier_result(results: Path, folder: str) -> Result | None:
     """What an earlier command left in a job's folder; a damaged file counts as nothing, and the job is run again."""
+    path = results / folder / RESULT_FILE
+    if path.is_symlink():  # left by a job, to have another file read
+        return None
     try:
-        return read_result(results / folder / RESULT_FILE)
+        return read_result(path)
     except UsageError:
         return None

@@ -1,7 +1,7 @@
 """Values from outside (JSON, YAML), held against what the project's own files can hold and hand on.
 
-A plain value is a dict with text keys, a list, text, a finite number of at most 64 bits, a truth value or None. What
-Python's parsers let through beside that (NaN, a key that stands twice, half a surrogate pair, numbers and nesting
+A plain value is a dict with text keys, a list, text, a finite number that a float can hold, a truth value or None.
+What Python's parsers let through beside that (NaN, a key that stands twice, half a surrogate pair, numbers and nesting
 without end) would break whoever writes, hashes or prints it later, far from the file that it came from.
 """
 
@@ -15,7 +15,8 @@ from pipeline.errors import UsageError
 
 DEEPEST = 64
 """Levels of dicts and lists."""
-LARGEST_INTEGER = 2**63 - 1
+LARGEST_INTEGER = 10**300
+"""Engines write 10^30 for "no limit"; a float ends at some 10^308."""
 KEY_CHARACTERS = 80
 
 _SHORT = reprlib.Repr()

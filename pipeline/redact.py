@@ -33,9 +33,15 @@ def token_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Where `hf auth login` leaves the token, whether or not one is there; as huggingface_hub finds it."""
     named = environment.get("HF_TOKEN_PATH")
     if named:
-        return Path(named)
+        return Path(named).expanduser()
     caches = environment.get("XDG_CACHE_HOME") or f"{environment.get('HOME', '')}/.cache"
     return Path(environment.get("HF_HOME") or f"{caches}/huggingface") / "token"
+
+
+def find_token(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The Hub's token, from where huggingface_hub takes it: a variable, or the file that `hf auth login` writes."""
+    found = [*(environment.get(name, "") for name in TOKEN_VARIABLES), _stored_token(str(token_path(environment)))]
+    return next((token for token in map(str.strip, found) if token), None)
 
 
 def is_secret(variable: str) -> bool:

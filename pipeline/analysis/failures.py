@@ -9,13 +9,13 @@ and then gets over (`unless_later`) does not count either. An exception that the
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import codec
+from pipeline.analysis.line_patterns import last_match, required_literals
 from pipeline.analysis.log_lines import Evidence, is_exception, read_evidence
 from pipeline.errors import UsageError
 from pipeline.files import open_regular
@@ -42,11 +42,6 @@ without any mark as well; in errors, and in all lines where a warning may be wha
 # A class that says only "something above me broke": it never wins over a cause.
 WRAPPER = "wrapper"
 
-_AROUND = 500
-_TOKEN = re.compile(
-    r"\\[A-Za-z0-9]|\\(?P<escaped>.)|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?[:=!<]+|\?P<\w+>)?|\{[\d,]+\}|[?*+.^$|)]|(?P<plain>.)",
-    re.DOTALL,
-)
 _SUCCESS = re.compile(r"(?:\bexit(?:ed)?(?: with)?(?: status| code)?|\breturn code)[ :=]+\(?0\)?\W*\Z")
 # Lines that never say why: stack frames and their carets, progress bars, the headings of tracebacks.
 _NOISE = re.compile(
@@ -64,8 +59,8 @@ class Signature:
     characters in a row must be sure, which are looked for first. source: where the message was seen.
     example: a line or some, as the program prints them, that find this very entry. retry: worth one automatic retry.
     phase: the entry counts in this phase of a job alone. context: it counts in a log that matches this as well.
-    unless_later: nothing counts up to the last line that matches this. symptom: a warning may be what is behind it, so that
-    it counts only where none is.
+    unless_later: nothing counts up to the last line that matches this. symptom: it counts where no cause and no warning
+    is found, which may be behind it.
     """
 
     pattern: str
@@ -97,7 +92,7 @@ class Signature:
 
     def search(self, text: str) -> str | None:
         """The last line that it matches, shortened; None where there is none."""
-        found = _last_match(self.pattern, text)
+        found = last_match(self.pattern, text)
         if found is None:
             return None
         start = text.rfind("\n", 0, found) + 1
@@ -153,9 +148,12 @@ def classify(
     """
     if exit_status:
         log += f"\nexit status {128 - exit_status if exit_status < 0 else exit_status}\n"
+    counted = [entry for entry in table if entry.phase in (None, phase)]
     evidence = read_evidence(log[-TAIL_BYTES:])
     if exit_status != 0 and not _SUCCESS.search(evidence.whole.rstrip()[-LINE_CHARACTERS:]):
-        found = find_entry(evidence, [entry for entry in table if entry.phase in (None, phase)])
+        found = find_entry(evidence, counted)
+        if found is None and _last_exception(evidence, counted) is None:
+            found = find_entry(read_evidence(log[-TAIL_BYTES:], ascribe=False), counted)
         if found:
             entry, line = found
             return Classified(entry.class_, entry.cause, entry.fix, entry.retry, line, entry.group, entry.source)
@@ -191,82 +189,26 @@ def _first(entries: Sequence[Signature], evidence: Evidence, *, warnings: bool) 
 
 def _warnings_count(evidence: Evidence, table: Sequence[Signature]) -> bool:
     """Whether a warning may be what broke the job: the last exception that is no wrapper is a known one, or missing."""
+    last = _last_exception(evidence, table)
+    return last is None or bool(last)
+
+
+def _last_exception(evidence: Evidence, table: Sequence[Signature]) -> list[str] | None:
+    """The classes that the last exception which is no wrapper may be of; None where there is no exception."""
     for line in reversed(evidence.errors.split("\n")):
         if is_exception(line):
             known = [
                 entry.class_
                 for entry in table
-                if _last_match(entry.pattern, line) is not None and entry.counts_in(evidence.whole)
+                if last_match(entry.pattern, line) is not None and entry.counts_in(evidence.whole)
             ]
             if WRAPPER not in known:
-                return bool(known)
-    return True
+                return known
+    return None
 
 
 def _match_any(entries: Sequence[Signature], line: str) -> bool:
-    return any(_last_match(entry.pattern, line) is not None for entry in entries)
-
-
-def _last_match(pattern: str, text: str) -> int | None:
-    """Where in the text the last line begins to match.
-
-    Only what lies around a literal part is matched, so that the time is linear in the text's length.
-    """
-    regex, literals = _compile(pattern)
-    last = -1
-    for literal in literals:
-        position = text.rfind(literal)
-        while position > last:
-            start = max(text.rfind("\n", 0, position) + 1, position - _AROUND)
-            end = text.find("\n", position, position + _AROUND)
-            found = regex.search(text, start, end if end >= 0 else position + _AROUND)
-            if found:
-                last = max(last, found.start())
-                break
-            position = text.rfind(literal, 0, max(start, position - _AROUND // 2) + len(literal) - 1)
-    return last if last >= 0 else None
-
-
-@cache
-def _compile(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    return re.compile(pattern, re.MULTILINE), required_literals(pattern)
-
-
-def required_literals(pattern: str) -> tuple[str, ...]:
-    """Texts one of which every match of a regular expression holds, as long as can be found; '' where there is none."""
-    return _of_alternatives(_TOKEN.finditer(pattern))
-
-
-def _of_alternatives(tokens: Iterator[re.Match[str]]) -> tuple[str, ...]:
-    """The same of the tokens up to the end of their group: for each alternative its best part's texts."""
-    found: list[str] = []
-    parts: list[tuple[str, ...]] = []
-    run, after_group = "", False
-    for token in tokens:
-        text, plain = token[0], token["escaped"] or token["plain"]
-        if plain:
-            run, after_group = run + plain, False
-            continue
-        if text[0] in "?*+{":  # what it follows may be missing
-            if run:
-                run = run[:-1]
-            elif after_group:
-                parts.pop()
-        parts.append((run,))
-        run, after_group = "", text[0] == "("
-        if after_group:
-            inner = _of_alternatives(tokens)
-            parts.append(inner if text in ("(", "(?:") else ("",))
-        elif text in ("|", ")"):
-            found += _best(parts)
-            parts = []
-            if text == ")":
-                return tuple(found)
-    return (*found, *_best([*parts, (run,)]))
-
-
-def _best(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    return max(parts, key=lambda part: min(map(len, part)))
+    return any(last_match(entry.pattern, line) is not None for entry in entries)
 
 
 def _last_lines(text: str, wrappers: Sequence[Signature]) -> list[str]:

@@ -27,7 +27,6 @@ _MARKED = (
     re.compile(r"\d{4}-\d\d-\d\d [\d:.,]+: ([IWEF]) "),  # TensorFlow
     re.compile(r"\[?([IWEF])(?:\d{3,4} \d\d:\d\d:\d\d| [\w.]+:\d+\])"),  # glog, torch's logs
     re.compile(r"\d+\.\d+\.\d+\.\d+ ([DIWE]) "),  # llama.cpp
-    re.compile(r"(?=.{0,200} thrown (w)hile requesting )"),  # the hub's retries, which its logger does not mark
     re.compile(r'time="?[^"\s]+"? level="?(\w)'),  # Docker's and NVIDIA's tools
     re.compile(r'\{.{0,200}"(?:level|levelname|severity)": ?"(\w)'),
     re.compile(r"(?:\S{1,40} )?\[(trace|debug|info|note|warn|warning|error|fatal)\]"),
@@ -40,10 +39,21 @@ _QUOTED = re.compile(
     r'|\{.{0,100}"(?:prompt|document|article|summary|text|content)" ?:',
     re.IGNORECASE,
 )
+_DATA = re.compile(
+    r'\s*[{\[,]*\s*"(?:value|input|output|instruction|query|question|answer|response|user|assistant|human|title|body|chosen'
+    r'|rejected|context|role|sentence|passage|highlights|abstract)" ?:'
+)  # a record of somebody's data
+_ADVICE = re.compile(
+    r"\b[Ii](?:f|n case) (?:you|it|this|there|that)\b.{0,20}\b(?:see|seeing|get|gets|hit|hits|encounter|meet|experience|face"
+    r"|runs? (?:into|out)|fails?|happens)\b|\bto (?:avoid|prevent) (?:an? |the )?(?:\w+ ){0,2}"
+    r"(?:out[ -]of[ -]memory|OOM|errors?|crash(?:es|ing)?|failures?|deadlocks?|time-?outs?)\b"
+)  # what might go wrong
+_RETRY = re.compile(r" thrown while requesting ")  # the hub's, which its logger does not mark
 _CODE = re.compile(r"\s*│|(?:-+> ?| {3,})\d+ ")  # boxed tracebacks, and those of notebooks
 _EXCEPTION = re.compile(
-    r"(?:E +)?(?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*(?:Error|Exception|Exit|Interrupt)|(?<=\.)[A-Z]\w*)(?:: |:?$)"
+    r"(?:E +)?(?:[A-Za-z_]\w*\.)*(?:\w*(?:Error|Exception|Exit|Interrupt)|(?<=\.)[A-Z]\w*)(?:: |:?$)"
 )
+_NAMED = re.compile(r"\w(?:Error|Exception)\b")
 _ERROR = re.compile(r"(?:[^:\n]{0,200}: )?(?:error|fatal|Error|Fatal)\b[^:\n]{0,40}:|E: ")
 _FRAME = re.compile(r"([ \t]*)File \"")
 _CHAIN = re.compile(r"\s*$|\s+|Traceback \(most recent|During handling of|The above exception was")
@@ -69,9 +79,12 @@ class Evidence:
         return self if last is None else _evidence(self.lines[self.whole.count("\n", 0, last) + 1 :])
 
 
-def read_evidence(log: str) -> Evidence:
-    """Sort a log's lines into what they can prove."""
-    return _evidence(list(_lines(log)))
+def read_evidence(log: str, *, ascribe: bool = True) -> Evidence:
+    """Sort a log's lines into what they can prove.
+
+    ascribe: whether a traceback right below a warning is taken as what that warning was logged with.
+    """
+    return _evidence(list(_lines(log, ascribe)))
 
 
 def _evidence(lines: Sequence[tuple[str, Level]]) -> Evidence:
@@ -89,7 +102,7 @@ def is_exception(line: str) -> bool:
     return _EXCEPTION.match(line.lstrip()) is not None
 
 
-def _lines(log: str) -> Iterator[tuple[str, Level]]:
+def _lines(log: str, ascribe: bool) -> Iterator[tuple[str, Level]]:
     """Each line without what comes before its message, and what it can prove; too short ones are left out."""
     text = _ANSI.sub("", log).replace("\r\n", "\n").replace("\r", "\n")
     frame: int | None = None  # the indentation of the stack frame that we are in
@@ -110,7 +123,7 @@ def _lines(log: str) -> Iterator[tuple[str, Level]]:
         frame = len(opened[1]) if opened else None
         if marked:
             logged = None
-        elif logged is None and stripped.startswith("Traceback (most recent") and previous in ("warning", "none"):
+        elif ascribe and logged is None and stripped.startswith("Traceback (most recent") and previous == "warning":
             logged, named = previous, False
         elif logged is not None and not _CHAIN.match(line):
             logged, named = (None, False) if named else (logged, True)
@@ -131,7 +144,7 @@ def _read(raw: str) -> tuple[str, Level, bool]:
         return raw[vllm.end() :], _LEVELS[vllm[1][0]], True
     text = raw[start:]
     head = text.lstrip()[:_HEAD_CHARACTERS]
-    if _CODE.match(text) or _QUOTED.match(head):
+    if _CODE.match(text) or _QUOTED.match(head) or _DATA.match(head):
         return text, "none", True
     for pattern in _MARKED:
         if found := pattern.match(head):
@@ -139,7 +152,11 @@ def _read(raw: str) -> tuple[str, Level, bool]:
     found = _LEVEL.search(head)
     if found and _is_header(head[: found.start()]):
         return text, _LEVELS[found[1][0]], True
-    return text, "error" if _EXCEPTION.match(head) or _ERROR.match(head) else "unmarked", False
+    if _RETRY.search(head):
+        return text, "warning", True
+    if _EXCEPTION.match(head) or _ERROR.match(head):
+        return text, "error", False
+    return text, "none" if _ADVICE.search(head) and not _NAMED.search(head) else "unmarked", False
 
 
 _LEVELS: dict[str, Level] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from images.install import WHEELHOUSE, InstallError, build_environment, build_key, install, install_steps
 from pipeline.errors import BenchmarkError
-from pipeline.files import write_atomically
+from pipeline.files import create_anew, write_atomically
 from pipeline.host.building import build_variables
 from pipeline.host.leftovers import OWNER_VARIABLE, kill_job, owner_of_job
 from pipeline.host.owner import this_process
@@ -85,7 +85,7 @@ def _make(cache: Path, folder: Path, image: Image, variant: Variant, log: Path) 
     lock = lock_path(image, variant).read_text(encoding="utf-8")
     steps = install_steps(lock, variant.index, variant.build_packages, WHEELHOUSE)
     builds = cache / "builds" / build_key(lock, variables)
-    with log.open("wb") as output:
+    with create_anew(log) as output:
 
         def call(arguments: Sequence[str]) -> bool:
             output.write(f"$ {redact(' '.join(arguments))}\n".encode())
@@ -118,6 +118,8 @@ def process_environment(cache: Path, image: Image, variant: Variant, *, network:
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        # an engine's process that renames itself (setproctitle) would write over the variables that it is found by
+        "SPT_NOENV": "1",
         "BENCHMARK_IMAGE": image.name,
         "BENCHMARK_VARIANT": variant.name,
         "BENCHMARK_LAUNCHER": "process",

@@ -10,7 +10,7 @@ from pipeline.catalog import Catalog
 from pipeline.errors import BenchmarkError
 from pipeline.hardware import Hardware
 from pipeline.host.intact import are_intact, discard
-from pipeline.host.launchers import Launcher
+from pipeline.host.launchers import Launcher, Work
 from pipeline.host.watcher import Watcher
 from pipeline.plan import Selected, Skipped, formats_needed, preparing_variant
 from pipeline.spec import Image, JobWeights, Model, Variant
@@ -130,8 +130,9 @@ class Preparation:
     def _run_preparation(self, image: Image, variant: Variant, form: str, model: Model, log: Path) -> str | None:
         """Run the entrypoint's --prepare, again where what broke it may pass by itself; the error's text, or None."""
         arguments = ["--prepare", model.name, "--weights", form, *(["--allow-pickle"] if self.allow_pickle else [])]
+        work: Work = "convert" if model.weights[form].source == "convert" else "fetch"
         for pause_s in (RETRY_PAUSE_S, None):
-            ended = self.launcher.run(image, variant, arguments, log, lambda line: None, network=True)
+            ended = self.launcher.run(image, variant, arguments, log, lambda line: None, work=work)
             if ended.code == 0:
                 return None
             message = _last_line(log) or f"{model.name} {form}: preparing it ended with status {ended.code}"

@@ -13,6 +13,7 @@ from pipeline.files import read_json, require_writable, write_json
 from pipeline.locks import exclusive
 from pipeline.machine import os_name
 from pipeline.plan import REPOSITORY
+from pipeline.redact import redact
 from pipeline.results import RESULT_FILE, Result, now_utc, read_result
 from pipeline.spec import HostFacts
 
@@ -65,7 +66,7 @@ class RunFolder:
         The label of the last command that had one stays. A damaged run.json is set aside under another name.
         """
         earlier = self._read()
-        entry = Command(command, now_utc())
+        entry = Command(redact(command), now_utc())
         record = replace(earlier, label=label or earlier.label, commands=(*earlier.commands, entry))
         write_json(self.path / RUN_FILE, codec.encode(record))
         return len(record.commands)

@@ -13,6 +13,8 @@ from pipeline.worker.backend import Backend, Request
 WARMUP_NEW_TOKENS = 8
 WARMUP_DOCUMENTS = 8
 """Warm-up documents where the engine batches by itself."""
+WARMUP = "warmup-"
+"""What their ids begin with."""
 
 
 def render_prompt(document: str, workload: Workload, model: JobModel | None) -> str:
@@ -73,7 +75,7 @@ def warmup_documents(documents: Sequence[Document], count: int, seed: int) -> li
     So every dataset has a warm-up outside the workload, even one that is used whole.
     """
     longest = sorted(documents, key=lambda document: len(document.document), reverse=True)[:count]
-    return [replace(document, id=f"warmup-{document.id}", document=_shuffled(document, seed)) for document in longest]
+    return [replace(document, id=WARMUP + document.id, document=_shuffled(document, seed)) for document in longest]
 
 
 def _shuffled(document: Document, seed: int) -> str:

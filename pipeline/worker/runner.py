@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,9 +92,9 @@ def _run_engine(
             with _phase("search", progress, 0, docs):
                 found, search_s = timed(lambda: _search(backend, batches, fitting, meter, progress))
         with _phase("warmup", progress, 0, docs):
-            fits = {request.id for request in fitting}
-            shapes = [document for document in chosen if document.id in fits]
-            _, warmup_s = timed(lambda: _warm_up(backend, batches, shapes, job, progress))
+            lengths = {request.id: len(request.prompt_ids) for request in fitting}
+            shapes = [document for document in chosen if document.id in lengths]
+            _, warmup_s = timed(lambda: _warm_up(backend, batches, shapes, lengths, job, progress))
         before = len(batches.retreats)
         with _phase("generate"), _open_documents(roots.results / job.folder, earlier) as stream:
             generated = generate(backend, fitting, job, meter, stream, progress, len(earlier))
@@ -189,13 +189,27 @@ def _search(
         return find_batch_size(backend, batches, requests, meter, tokens, say)
 
 
-def _warm_up(backend: Backend, batches: Batches, documents: Sequence[Document], job: Job, progress: Progress) -> None:
+def _warm_up(
+    backend: Backend,
+    batches: Batches,
+    documents: Sequence[Document],
+    lengths: Mapping[str, int],
+    job: Job,
+    progress: Progress,
+) -> None:
+    """lengths: of each document's prompt, in tokens. Shuffled words often make more: those beyond are left out, since
+    a batch that was found to fit, or a context that the document fits, must do for its warm-up too.
+    """
     count = batches.size if job.batch_size else prompts.WARMUP_DOCUMENTS
     shapes = prompts.warmup_documents(documents, count, job.workload.seed)
     workload = dataclasses.replace(
         job.workload, max_new_tokens=min(prompts.WARMUP_NEW_TOKENS, job.workload.max_new_tokens)
     )
-    requests = prompts.build_requests(backend, shapes, workload, job.model)
+    shuffled = prompts.build_requests(backend, shapes, workload, job.model)
+    requests = [
+        dataclasses.replace(request, prompt_ids=request.prompt_ids[: lengths[request.id.removeprefix(prompts.WARMUP)]])
+        for request in shuffled
+    ]
     tokens = TokenTimes()
     with Heartbeat(lambda _: progress("warmup", 0, job.workload.docs), lambda: tokens.arrived):
         for batch in hand_overs(requests, job):

@@ -17,8 +17,8 @@ from pipeline.analysis.failures import (
     find_entry,
     load_signatures,
     read_tail,
-    required_literals,
 )
+from pipeline.analysis.line_patterns import required_literals
 from pipeline.analysis.log_lines import read_evidence
 from pipeline.errors import UsageError
 

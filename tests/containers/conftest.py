@@ -148,10 +148,10 @@ def shell_image(client: docker.DockerClient, base: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def shell(make_launcher: MakeLauncher, image: EnsureImage, shell_image: str) -> ShellLauncher:
-    """A launcher whose jobs are shell scripts."""
+def shell(make_launcher: MakeLauncher, image: EnsureImage, shell_image: str, tmp_path: Path) -> ShellLauncher:
+    """A launcher whose jobs are shell scripts, over the test's own folder for results."""
     image("reference")
-    launcher = make_launcher(ShellLauncher)
+    launcher = make_launcher(ShellLauncher, results=tmp_path)
     assert isinstance(launcher, ShellLauncher)
     return launcher
 

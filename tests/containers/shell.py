@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.host.docker.container import ContainerSpec
 from pipeline.host.docker.engine import Engine
-from pipeline.host.launchers import Exit
+from pipeline.host.launchers import Exit, Work
 from pipeline.host.launchers.docker import DockerLauncher
 from pipeline.host.limits import NO_LIMITS, Limits
 from pipeline.spec import Image, Variant
@@ -33,16 +33,16 @@ class ShellLauncher(DockerLauncher):
 
     @contextmanager
     def spec(
-        self, image: Image, variant: Variant, arguments: Sequence[str], log: Path, network: bool
+        self, image: Image, variant: Variant, arguments: Sequence[str], log: Path, work: Work
     ) -> Iterator[ContainerSpec]:
         """The launcher's, with the shell's image instead of a backend's."""
-        with super().spec(image, variant, arguments, log, network) as spec:
+        with super().spec(image, variant, arguments, log, work) as spec:
             yield replace(spec, image=SHELL_IMAGE, **self.overrides)
 
-    def sh(self, script: str, log: Path, limits: Limits = NO_LIMITS, network: bool = False) -> tuple[Exit, list[str]]:
-        """Run a script in a container; how it ended, and its lines as they were announced."""
+    def sh(self, script: str, log: Path, limits: Limits = NO_LIMITS, work: Work = "job") -> tuple[Exit, list[str]]:
+        """Run a script in a container; how it ended, and its lines as they were announced. log: among the results."""
         lines: list[str] = []
-        return self.run(IMAGE, VARIANT, [script], log, lines.append, limits, network), lines
+        return self.run(IMAGE, VARIANT, [script], log, lines.append, limits, work), lines
 
 
 def main(log: Path, script: str) -> None:

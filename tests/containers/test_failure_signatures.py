@@ -17,7 +17,7 @@ from tests.containers.shell import IMAGE, VARIANT, ShellLauncher
 from tests.containers.support import CATALOG, EnsureImage, MakeLauncher
 
 TABLE = load_signatures()
-AT_ONCE = 4
+AT_ONCE = 8
 HARDWARE = choose_hardware(CPU, {}, [], force=False, hypothetical=False)
 
 

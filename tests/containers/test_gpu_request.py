@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.host.docker.engine import Engine
 from pipeline.host.docker.images import CONTENT_LABEL, content, reference
+from pipeline.host.launchers import Work
 from pipeline.host.launchers.docker import DockerLauncher
 from pipeline.host.owner import this_process
 from tests.containers.support import MakeLauncher, variant_of
@@ -47,11 +48,12 @@ def launcher(make_launcher: MakeLauncher, tmp_path: Path) -> DockerLauncher:
     return make_launcher(gpu=GPU, **folders)
 
 
-def asked(launcher: DockerLauncher, client: docker.DockerClient, *, network: bool = False) -> dict[str, Any]:
+def asked(launcher: DockerLauncher, client: docker.DockerClient, work: Work = "job") -> dict[str, Any]:
     """The container that a job would get, as the engine has it."""
     log = launcher.results / "run" / "job" / "log.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with (
-        launcher.spec(IMAGE, VARIANT, ["--job", "job.json"], log, network) as spec,
+        launcher.spec(IMAGE, VARIANT, ["--job", "job.json"], log, work) as spec,
         launcher.engine.container(spec) as container,
     ):
         inspected: dict[str, Any] = client.api.inspect_container(container.id)
@@ -95,7 +97,7 @@ def test_only_results_and_compiled_kernels_can_be_written_to(made: dict[str, Any
     assert mounts == {
         "/data": (str(launcher.data), False),
         "/cache": (str(launcher.cache), False),
-        "/results": (str(launcher.results), True),
+        "/results/run/job": (str(launcher.results / "run" / "job"), True),
         "/compile": (str(compiled), True),
     }
     assert "BENCHMARK_COMPILE_CACHE=/compile" in made["Config"]["Env"]
@@ -155,7 +157,7 @@ def test_its_arguments_are_the_jobs(made: dict[str, Any]) -> None:
 def test_what_fetches_has_a_network_and_a_cache_to_write_to_but_no_results(
     launcher: DockerLauncher, client: docker.DockerClient, cuda_image: None
 ) -> None:
-    made = asked(launcher, client, network=True)
+    made = asked(launcher, client, work="fetch")
     writable = {mount["Destination"]: mount["RW"] for mount in made["Mounts"]}
     assert made["HostConfig"]["NetworkMode"] == "bridge"
     assert (writable["/data"], writable["/cache"]) == (False, True)

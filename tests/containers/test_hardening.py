@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.host.docker.build import BuildOptions, build_options
 from pipeline.host.docker.engine import Engine
-from pipeline.host.launchers import Exit
+from pipeline.host.launchers import Exit, Work
 from pipeline.redact import HIDDEN
 from tests.containers.shell import IMAGE, SETUID_CAT, VARIANT, ShellLauncher
 
@@ -35,15 +35,15 @@ for folder, inner, _ in os.walk("/"):
     inner.clear()
 """
 
-Inside = Callable[[str], list[str]]
+Inside = Callable[..., list[str]]
 
 
 @pytest.fixture
 def inside(shell: ShellLauncher, tmp_path: Path) -> Inside:
     """Runs a shell script in a job's container and gives its lines back; it must succeed."""
 
-    def run(script: str, network: bool = False) -> list[str]:
-        ended, lines = shell.sh(script, tmp_path / "log.txt", network=network)
+    def run(script: str, work: Work = "job") -> list[str]:
+        ended, lines = shell.sh(script, tmp_path / "log.txt", work=work)
         assert ended == Exit(0), lines
         return lines
 
@@ -62,7 +62,34 @@ def test_only_results_kernels_and_temporary_folders_can_be_written_to(inside: In
 
 def test_what_fetches_writes_to_the_cache_and_not_to_results(inside: Inside) -> None:
     script = "touch /results/x 2>/dev/null || echo refused; touch /cache/.probe && rm /cache/.probe && echo done"
-    assert inside(script, True) == ["refused", "done"]
+    assert inside(script, "fetch") == ["refused", "done"]
+
+
+def test_what_converts_has_no_network_and_no_token(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    script = 'ls /sys/class/net; touch /cache/.probe && rm /cache/.probe && echo done; echo "token: $HF_TOKEN_PATH"'
+    assert inside(script, "convert") == ["lo", "done", "token: "]
+
+
+def test_what_fetches_can_change_no_program_that_is_run_later(inside: Inside) -> None:
+    script = "for name in envs builds compile; do touch /cache/$name/.probe 2>/dev/null || echo $name; done"
+    assert inside(script, "fetch") == ["envs", "builds", "compile"]
+
+
+def test_a_job_sees_no_other_jobs_results(shell: ShellLauncher, tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / name / "result.json").touch()
+    _, lines = shell.sh("cd /results; find . -type f | sort", tmp_path / "run" / "mine" / "log.txt")
+    assert lines == ["./run/mine/log.txt", "./run/mine/result.json"]
+
+
+def test_a_log_is_not_written_through_a_link_that_a_job_left(shell: ShellLauncher, tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "job" / "log.txt").symlink_to(tmp_path / "precious")
+    shell.sh("echo output", tmp_path / "job" / "log.txt")
+    assert (tmp_path / "precious").read_text() == "mine"
 
 
 def test_programs_in_tmp_can_be_run(inside: Inside) -> None:
@@ -133,8 +160,8 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
 
 
-def inspected(shell: ShellLauncher, client: docker.DockerClient, log: Path, *, network: bool) -> dict[str, Any]:
-    with shell.spec(IMAGE, VARIANT, ["true"], log, network) as spec, shell.engine.container(spec) as container:
+def inspected(shell: ShellLauncher, client: docker.DockerClient, log: Path, work: Work) -> dict[str, Any]:
+    with shell.spec(IMAGE, VARIANT, ["true"], log, work) as spec, shell.engine.container(spec) as container:
         made: dict[str, Any] = client.api.inspect_container(container.id)
     return made
 
@@ -143,22 +170,22 @@ def inspected(shell: ShellLauncher, client: docker.DockerClient, log: Path, *, n
 def test_a_job_has_no_token(inside: Inside, shell: ShellLauncher, client: docker.DockerClient, tmp_path: Path) -> None:
     seen = inside("env; ls -d /run/secrets/* 2>/dev/null; true")
     assert [line for line in seen if "TOKEN" in line or "/run/secrets" in line] == []
-    assert TOKEN not in json.dumps(inspected(shell, client, tmp_path / "log.txt", network=False))
+    assert TOKEN not in json.dumps(inspected(shell, client, tmp_path / "log.txt", "job"))
 
 
 @pytest.mark.usefixtures("token")
 def test_what_fetches_has_the_token_as_a_file_alone(
     shell: ShellLauncher, client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    ended, lines = shell.sh('sha256sum < "$HF_TOKEN_PATH"; env', tmp_path / "log.txt", network=True)
+    ended, lines = shell.sh('sha256sum < "$HF_TOKEN_PATH"; env', tmp_path / "log.txt", work="fetch")
     assert (ended, lines[0].split()[0]) == (Exit(0), hashlib.sha256(TOKEN.encode()).hexdigest())
     assert [line for line in lines[1:] if TOKEN in line] == []
-    assert TOKEN not in json.dumps(inspected(shell, client, tmp_path / "log.txt", network=True))
+    assert TOKEN not in json.dumps(inspected(shell, client, tmp_path / "log.txt", "fetch"))
 
 
 @pytest.mark.usefixtures("token")
 def test_a_token_that_is_printed_reaches_neither_the_log_nor_the_screen(shell: ShellLauncher, tmp_path: Path) -> None:
-    ended, lines = shell.sh('cat "$HF_TOKEN_PATH"', tmp_path / "log.txt", network=True)
+    ended, lines = shell.sh('cat "$HF_TOKEN_PATH"', tmp_path / "log.txt", work="fetch")
     assert (ended, lines) == (Exit(0), [HIDDEN])
     assert (tmp_path / "log.txt").read_text().strip() == HIDDEN
 
@@ -172,7 +199,7 @@ def test_a_build_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("token")
 def test_the_file_of_the_token_is_gone_after_the_job(shell: ShellLauncher, tmp_path: Path) -> None:
-    with shell.spec(IMAGE, VARIANT, [], tmp_path / "log.txt", True) as spec:
+    with shell.spec(IMAGE, VARIANT, [], tmp_path / "log.txt", "fetch") as spec:
         [source] = [bind.source for bind in spec.binds if bind.target == "/run/secrets/hf-token"]
         assert (source.read_text(), source.stat().st_mode & 0o777) == (TOKEN, 0o600)
     assert not source.exists()

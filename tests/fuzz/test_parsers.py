@@ -31,6 +31,7 @@ def test_a_parser_answers_or_refuses_in_words_whatever_it_is_given(target: Targe
 
 
 @pytest.mark.parametrize("target", [pytest.param(target, id=name) for name, target in targets().items()])
-def test_a_parsers_seeds_are_read_as_the_property_asks(target: Target, tmp_path: Path) -> None:
+def test_mutations_start_from_an_input_that_the_parser_takes(target: Target, tmp_path: Path) -> None:
     for seed in target.seeds:
         check(target, seed, tmp_path)
+    target.parse(target.seeds[0], tmp_path)

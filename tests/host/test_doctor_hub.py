@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.host.doctor.hub import Repository, ask, find_token, hub_checks
+from pipeline.host.doctor.hub import Repository, ask, hub_checks
+from pipeline.redact import find_token
 from pipeline.spec import Check
 
 TOKEN = "hf_secretsecretsecret"

@@ -174,6 +174,25 @@ def test_the_warm_up_uses_no_text_of_the_workload(execute: Runner) -> None:
     assert not {request.prompt_ids for request in warmup} & {request.prompt_ids for request in work}
 
 
+def test_no_warm_up_prompt_is_longer_than_that_of_its_document(execute: Runner) -> None:
+    class Lengthening(StepwiseBackend):
+        """Takes twice as many tokens for every text after those of the workload."""
+
+        def encode(self, prompts: Sequence[str]) -> list[list[int]]:
+            ids, self.times = super().encode(prompts), self.times + 1
+            return [each * self.times for each in ids]
+
+        times = 0
+
+    backend = Lengthening()
+    execute(backend)
+    warmup, work = backend.calls
+    lengths = {request.id: len(request.prompt_ids) for request in work}
+    assert [len(request.prompt_ids) for request in warmup] == [
+        lengths[request.id.removeprefix("warmup-")] for request in warmup
+    ]
+
+
 def test_every_prompt_starts_with_exactly_one_bos(execute: Runner) -> None:
     backend = StepwiseBackend()
     execute(backend)

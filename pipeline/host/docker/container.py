@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.machine import memory_bytes
+from pipeline.redact import find_token
 
 GIB = 1024**3
 MEMORY_LEFT_TO_THE_HOST = 0.05
@@ -88,13 +89,11 @@ def network_access(ca: Path | None) -> Iterator[tuple[list[Bind], dict[str, str]
 
 
 def _token_file(folder: Path) -> Path | None:
-    """The Hub's token as a file: from HF_TOKEN, or where `hf auth login` leaves it."""
-    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN")
-    if token:
-        path = folder / "token"
-        path.touch(mode=0o600)
-        path.write_text(token, encoding="utf-8")
-        return path
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    stored = Path(os.environ.get("HF_TOKEN_PATH") or Path(home) / "token")
-    return stored.resolve() if stored.is_file() else None
+    """The Hub's token as a file of its own, readable by this user alone."""
+    token = find_token()
+    if token is None:
+        return None
+    path = folder / "token"
+    path.touch(mode=0o600)
+    path.write_text(token, encoding="utf-8")
+    return path

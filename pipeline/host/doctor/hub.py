@@ -5,11 +5,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from pipeline.redact import find_token
 from pipeline.spec import Check
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -37,20 +37,6 @@ class Gated:
     token: bool
     status: int | None = None
     fault: str | None = None
-
-
-def find_token(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The Hub's token, from where huggingface_hub takes it: variables, or the file that `hf auth login` writes."""
-    given = environment.get("HF_TOKEN") or environment.get("HUGGING_FACE_HUB_TOKEN")
-    if given:
-        return given.strip()
-    caches = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME") or Path.home()) / ".cache"
-    home = environment.get("HF_HOME") or Path(caches) / "huggingface"
-    stored = Path(environment.get("HF_TOKEN_PATH") or Path(home) / "token")
-    try:
-        return stored.expanduser().read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def ask(repositories: Sequence[Repository], timeout_s: float = TIMEOUT_S) -> list[Gated]:

@@ -12,6 +12,11 @@ OnLine = Callable[[str], None]
 """Called with each line of a job's output, as it comes."""
 
 
+Work = Literal["job", "convert", "fetch"]
+"""What is run, which decides what it may reach. job: reads the cache and writes its result. convert: writes to the
+cache. fetch: that, with the network and the Hub's token."""
+
+
 @dataclass(frozen=True)
 class Exit:
     """How a started command ended. code: negative for a signal. timed_out: the launcher ended it over a limit.
@@ -61,6 +66,6 @@ class Launcher(Protocol):
         log: Path,
         on_line: OnLine,
         limits: Limits = NO_LIMITS,
-        network: bool = False,
+        work: Work = "job",
     ) -> Exit:
         """Run the entrypoint with these arguments, its output into `log` and to `on_line`, line by line."""

@@ -6,10 +6,10 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pipeline.files import holds_anything
+from pipeline.files import create_anew, holds_anything
 from pipeline.host.docker.build import BuildOptions
 from pipeline.host.docker.container import (
     COMPILE_CACHE,
@@ -24,7 +24,7 @@ from pipeline.host.docker.engine import Container, Engine, EngineError
 from pipeline.host.docker.images import PREFIX, reference
 from pipeline.host.docker.supply import Supply
 from pipeline.host.environments import compile_cache_folder
-from pipeline.host.launchers import Exit, OnLine
+from pipeline.host.launchers import Exit, OnLine, Work
 from pipeline.host.launchers.pump import Log, on_both, pump, without_secrets
 from pipeline.host.leftovers import kill_orphans
 from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
@@ -35,6 +35,7 @@ GRACE_S = 20.0
 """How long a job may take to close its engine before it is killed."""
 
 ARCHITECTURES = ("x86_64", "amd64")
+CACHED_PROGRAMS = ("envs", "builds", "compile")
 REFUSED = 125
 """The status of a job that the engine would not start, as the docker command has it."""
 SIGNALLED = 128
@@ -104,10 +105,18 @@ class DockerLauncher:
         kill_orphans()
         for container_id, labels in self.engine.labels_of_containers(OWNER_LABEL).items():
             if is_gone(labels[OWNER_LABEL]):
-                with contextlib.suppress(OSError, EngineError):  # the job's folder is gone, or not ours to write to
-                    Path(labels[LOG_LABEL]).write_bytes(without_secrets(self.engine.logs(container_id)))
+                self._save_log(container_id, Path(labels.get(LOG_LABEL, "")))
                 with contextlib.suppress(EngineError):  # another command removes it at this moment
                     self.engine.remove(container_id)
+
+    def _save_log(self, container_id: str, log: Path) -> None:
+        """What a container said, where its label says so: among the results, since an image can bring labels too."""
+        if not log.is_relative_to(self.results) or ".." in log.parts:
+            return
+        with contextlib.suppress(OSError, EngineError):  # the job's folder is gone, or not ours to write to
+            said = self.engine.logs(container_id)
+            with create_anew(log) as stream:
+                stream.write(without_secrets(said))
 
     def run(
         self,
@@ -117,7 +126,7 @@ class DockerLauncher:
         log: Path,
         on_line: OnLine,
         limits: Limits = NO_LIMITS,
-        network: bool = False,
+        work: Work = "job",
     ) -> Exit:
         """Run the image with these arguments. Its container is gone when this returns or raises; its log is kept.
 
@@ -127,7 +136,7 @@ class DockerLauncher:
         with Log(log) as output:
             try:
                 with (
-                    self.spec(image, variant, arguments, log, network) as spec,
+                    self.spec(image, variant, arguments, log, work) as spec,
                     self.engine.container(spec) as container,
                 ):
                     ended = self._follow(container, output, on_line, limits)
@@ -138,21 +147,23 @@ class DockerLauncher:
 
     @contextlib.contextmanager
     def spec(
-        self, image: Image, variant: Variant, arguments: Sequence[str], log: Path, network: bool
+        self, image: Image, variant: Variant, arguments: Sequence[str], log: Path, work: Work
     ) -> Iterator[ContainerSpec]:
         """All that the job's container gets. Its files are there, and the image is found, as long as this is open."""
         found = self.supply.found(image, variant)
         if found is None:
             raise EngineError(f"image {reference(image, variant)} is gone; the same command again gets it back")
-        binds = [Bind(self.data, "/data"), Bind(self.cache, "/cache", writable=network)]
+        binds = [Bind(self.data, "/data"), Bind(self.cache, "/cache", writable=work != "job")]
         environment: dict[str, str] = {}
         with contextlib.ExitStack() as stack:
-            if network:
+            if work == "fetch":
                 more, environment = stack.enter_context(network_access(self.build_options.ca))
                 binds += more
+            if work == "job":
+                binds.append(self._results_of(log))
             else:
-                binds.append(Bind(self.results, "/results", writable=True))
-            if not network and self._make_compile_folder(image, variant):
+                binds += self._programs()
+            if work == "job" and self._make_compile_folder(image, variant):
                 binds.append(Bind(self._compile_folder(image, variant), COMPILE_CACHE, writable=True))
                 environment["BENCHMARK_COMPILE_CACHE"] = COMPILE_CACHE
             yield ContainerSpec(
@@ -163,9 +174,22 @@ class DockerLauncher:
                 environment=environment,
                 labels={OWNER_LABEL: this_process(), RUN_LABEL: self._run_of(log), LOG_LABEL: str(log)},
                 gpus=([self.gpu] if self.gpu else []) if variant.device == "cuda" else None,
-                network=network,
+                network=work == "fetch",
                 memory_bytes=memory_limit(),
             )
+
+    def _results_of(self, log: Path) -> Bind:
+        """The job's own folder, where its log lies, in its place: other jobs' results are out of its reach."""
+        target = PurePosixPath("/results", log.parent.relative_to(self.results).as_posix())
+        return Bind(log.parent, str(target), writable=True)
+
+    def _programs(self) -> list[Bind]:
+        """What lies in the cache and is run later, outside of any container: nothing that fetches may write there."""
+        folders = [self.cache / name for name in CACHED_PROGRAMS]
+        for folder in folders:
+            with contextlib.suppress(OSError):  # a cache that this user only reads can't be written to in there either
+                folder.mkdir(parents=True, exist_ok=True)
+        return [Bind(folder, f"/cache/{folder.name}") for folder in folders if folder.is_dir()]
 
     def _follow(self, container: Container, output: Log, on_line: OnLine, limits: Limits) -> Exit:
         watchdog = Watchdog(limits, container.cpu_seconds)

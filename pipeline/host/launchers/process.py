@@ -22,7 +22,7 @@ from pipeline.host.environments import (
     find_python,
     process_environment,
 )
-from pipeline.host.launchers import Exit, OnLine
+from pipeline.host.launchers import Exit, OnLine, Work
 from pipeline.host.launchers.pump import Log, on_both, pump
 from pipeline.host.leftovers import OWNER_VARIABLE, cpu_seconds, kill_job, kill_orphans, owner_of_job
 from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
@@ -89,7 +89,7 @@ class ProcessLauncher:
         log: Path,
         on_line: OnLine,
         limits: Limits = NO_LIMITS,
-        network: bool = False,
+        work: Work = "job",
     ) -> Exit:
         """Run `python -m pipeline` there. Nothing that it started is left when this returns or raises."""
         folder = environment_folder(self.cache, image, variant)
@@ -101,7 +101,7 @@ class ProcessLauncher:
                 [str(folder / "bin" / "python"), "-m", "pipeline", *roots, *arguments],
                 cwd=log.parent if log.parent.is_dir() else None,
                 env={
-                    **process_environment(self.cache, image, variant, network=network),
+                    **process_environment(self.cache, image, variant, network=work == "fetch"),
                     OWNER_VARIABLE: owner,
                     "BENCHMARK_PARENT_PID": str(os.getpid()),
                 },

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from pipeline.files import create_anew
 from pipeline.host.launchers import OnLine
 from pipeline.redact import redact
 
@@ -20,7 +21,7 @@ class Log:
         self._stream: IO[bytes] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = path.open("wb")
+            self._stream = create_anew(path)
         except OSError as error:
             self._broken(path, error)
         self._path = path

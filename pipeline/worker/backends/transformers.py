@@ -173,11 +173,11 @@ class StepReport:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether a batch failed for want of memory, the GPU's or the machine's."""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))):
+        return True
     import torch
 
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)) is not None
+    return isinstance(error, torch.OutOfMemoryError)
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -192,8 +192,13 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def check_device(found: Collection[str], asked: str) -> None:
     """RuntimeError where some of the weights are not on the device that was asked for: no silent fall-back."""
-    if set(found) != {asked}:
-        raise RuntimeError(f"the weights are on {', '.join(sorted(found))}, not on {asked} as asked")
+    if set(found) == {asked}:
+        return
+    others = set(found) - {asked}
+    # weights that were offloaded, to main memory or the disk, show as meta
+    where = "cpu" if others & {"cpu", "meta"} else ", ".join(sorted(others)) or "no device"
+    listed = ", ".join(sorted(found))
+    raise RuntimeError(f"transformers runs on {where} here, {asked} was asked for: the weights are on {listed}")
 
 
 def longest_first(requests: Sequence[Request]) -> list[Request]:

@@ -40,7 +40,7 @@ def token_path(environment: Mapping[str, str] = os.environ) -> Path:
 
 def find_token(environment: Mapping[str, str] = os.environ) -> str | None:
     """The Hub's token, from where huggingface_hub takes it: a variable, or the file that `hf auth login` writes."""
-    found = [*(environment.get(name, "") for name in TOKEN_VARIABLES), _stored_token(str(token_path(environment)))]
+    found = [*(environment.get(name, "") for name in TOKEN_VARIABLES), _read_token(token_path(environment))]
     return next((token for token in map(str.strip, found) if token), None)
 
 
@@ -58,7 +58,11 @@ def _own_tokens(environment: Mapping[str, str]) -> list[str]:
 @lru_cache(maxsize=8)
 def _stored_token(path: str) -> str:
     """Read once: a log's every line is held against it."""
+    return _read_token(Path(path))
+
+
+def _read_token(path: Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""

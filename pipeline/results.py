@@ -263,6 +263,11 @@ def summarize_job(job: Job) -> JobSummary:
     )
 
 
+def settings_asked(job: Job) -> UsedSettings:
+    """A job's settings as far as they are known before its engine has run: a failed job's, too, tell it from others."""
+    return UsedSettings(batch_size_asked=None if job.find_batch_size else job.batch_size)
+
+
 def to_json(result: Result) -> dict[str, Any]:
     """A result as plain values, in the file's own words and order, without secrets in what came from logs."""
     value = codec.encode(result)

@@ -2,7 +2,7 @@
 
 The first entry of the table that matches wins, causes before symptoms. An entry looks for its pattern in single lines,
 from the end of the log on, and not everywhere: information, the code that a traceback quotes, documents and prompts
-never count. A warning counts only for entries that say so (`lines`), and only where it explains what ended the job,
+never count, nor does what stands above a line that says that the work is done. A warning counts only for entries that say so (`lines`), and only where it explains what ended the job,
 that is where no cause is found, and the log's last exception is in the table, too, or there is none. What a log shows
 and then gets over (`unless_later`) does not count either. An exception that the table does not know stays `unknown`.
 """
@@ -43,6 +43,12 @@ without any mark as well; in errors, and in all lines where a warning may be wha
 WRAPPER = "wrapper"
 
 _SUCCESS = re.compile(r"(?:\bexit(?:ed)?(?: with)?(?: status| code)?|\breturn code)[ :=]+\(?0\)?\W*\Z")
+# What a program says when its work is done: what stood above that did not break it.
+_FINISHED = (
+    r"'train_runtime'|\b[Tt]raining (?:is |has )?(?:[Cc]ompleted?|[Ff]inished)\b"
+    r"|\b(?:completed|finished) successfully\b"
+    r"|\b(?:[Rr]un|[Jj]ob|App|[Pp]ipeline|[Bb]enchmark|[Ee]valuation) (?:is |has )?(?:complete|completed|finished)\b"
+)
 # Lines that never say why: stack frames and their carets, progress bars, the headings of tracebacks.
 _NOISE = re.compile(
     r"^\s*$|^\s+File \"|^\s*[\^~|=\-]+\s*$|^Traceback \(most recent|\d%\|"
@@ -149,11 +155,11 @@ def classify(
     if exit_status:
         log += f"\nexit status {128 - exit_status if exit_status < 0 else exit_status}\n"
     counted = [entry for entry in table if entry.phase in (None, phase)]
-    evidence = read_evidence(log[-TAIL_BYTES:])
+    evidence = read_evidence(log[-TAIL_BYTES:]).since(_FINISHED)
     if exit_status != 0 and not _SUCCESS.search(evidence.whole.rstrip()[-LINE_CHARACTERS:]):
         found = find_entry(evidence, counted)
-        if found is None and _last_exception(evidence, counted) is None:
-            found = find_entry(read_evidence(log[-TAIL_BYTES:], ascribe=False), counted)
+        if found is None and "Traceback (most" in log and _last_exception(evidence, counted) is None:
+            found = find_entry(read_evidence(log[-TAIL_BYTES:], ascribe=False).since(_FINISHED), counted)
         if found:
             entry, line = found
             return Classified(entry.class_, entry.cause, entry.fix, entry.retry, line, entry.group, entry.source)
@@ -239,8 +245,9 @@ def _signature(entry: Any, first: dict[str, Mapping[str, Any]], where: str) -> S
             re.compile(getattr(signature, name) or "")
         except (re.error, OverflowError, RecursionError) as error:
             raise UsageError(f"{where}: {name} is not a regular expression ({error})") from error
-    if any(len(literal) < LEAST_LITERAL for literal in required_literals(signature.pattern)):
-        raise UsageError(
-            f"{where}: in each alternative of its pattern {LEAST_LITERAL} plain characters in a row must be sure"
-        )
+    for pattern in (signature.pattern, signature.unless_later):
+        if pattern and any(len(literal) < LEAST_LITERAL for literal in required_literals(pattern)):
+            raise UsageError(
+                f"{where}: in each alternative of its pattern {LEAST_LITERAL} plain characters in a row must be sure"
+            )
     return signature

@@ -85,6 +85,10 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     if given.pull and given.launcher == "process":
         raise UsageError("--pull fetches container images, and --launcher process runs none; leave one of them out")
     check_options(given)
+    if given.rerun == "fresh" and given.resume_documents:
+        raise UsageError(
+            "--fresh runs every job from its start, --resume-documents goes on in one; leave one of them out"
+        )
     fields = {name: value for name, value in vars(given).items() if name in Arguments.__dataclass_fields__}
     folders = {name: getattr(given, name).resolve() for name in ("data", "cache", "results")}
     own = {

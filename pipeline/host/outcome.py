@@ -8,7 +8,7 @@ from pipeline.analysis.failures import classify, load_signatures, read_tail
 from pipeline.host.launchers import Exit
 from pipeline.host.prepare import Broken
 from pipeline.job_folder import earlier_result
-from pipeline.results import LOG_FILE, Environment, Failure, Phase, Result, now_utc, summarize_job
+from pipeline.results import LOG_FILE, Environment, Failure, Phase, Result, now_utc, settings_asked, summarize_job
 from pipeline.spec import HostFacts, Job
 
 TIMED_OUT = "timed_out"
@@ -24,6 +24,7 @@ def collect(results: Path, job: Job, host: HostFacts, ended: Exit, last_phase: P
             job=summarize_job(job),
             status="timed_out" if ended.timed_out else "failed",
             failure=failure,
+            settings=settings_asked(job),
             environment=Environment(host_os=host.os, git_commit=host.git_commit),
             finished_at=now_utc(),
         )

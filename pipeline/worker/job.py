@@ -10,7 +10,7 @@ from pipeline.figures import printable
 from pipeline.files import read_json
 from pipeline.names import require_inside
 from pipeline.redact import redact
-from pipeline.results import Failure, Result, now_utc, summarize_job, write_result
+from pipeline.results import Failure, Result, now_utc, settings_asked, summarize_job, write_result
 from pipeline.spec import Job
 from pipeline.worker import environment
 from pipeline.worker.generation import Progress
@@ -51,6 +51,7 @@ def failed_result(job: Job, error: PhaseError) -> Result:
         job=summarize_job(job),
         status="failed",
         failure=Failure(found.class_, error.phase, f"{type(cause).__name__}: {cause}", found.fix),
+        settings=settings_asked(job),
         environment=environment.capture(job.gpu.device, job.host),
         finished_at=now_utc(),
     )

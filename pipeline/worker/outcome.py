@@ -15,6 +15,7 @@ from pipeline.results import (
     UsedSettings,
     Weights,
     now_utc,
+    settings_asked,
     summarize_job,
 )
 from pipeline.spec import Job
@@ -126,7 +127,7 @@ def _used(ran: EngineRun | None, job: Job) -> UsedSettings:
         dtype=settings.dtype,
         quantization=settings.quantization,
         attention=settings.attention,
-        batch_size_asked=None if job.find_batch_size else job.batch_size,
+        batch_size_asked=settings_asked(job).batch_size_asked,
         batch_size_used=settings.batch_size_used,
         engine_args=settings.engine_args,
         sampling={

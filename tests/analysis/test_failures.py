@@ -81,8 +81,24 @@ def test_the_entries_of_a_class_show_in_one_group() -> None:
     assert len(groups) == len({entry.class_ for entry in TABLE})
 
 
-def test_the_entries_of_a_class_agree_about_a_retry() -> None:
-    assert len({(entry.class_, entry.retry) for entry in TABLE}) == len({entry.class_ for entry in TABLE})
+def test_the_entries_of_a_class_agree_about_a_retry_but_where_this_program_says_what_broke() -> None:
+    theirs = [entry for entry in TABLE if not entry.source.startswith("pipeline/")]
+    assert len({(entry.class_, entry.retry) for entry in theirs}) == len({entry.class_ for entry in theirs})
+
+
+@pytest.mark.parametrize(
+    ("line", "class_", "retry"),
+    [
+        ("the Docker engine stopped while the job ran", "daemon_unreachable", True),
+        ("the engine lost the container: 404 Client Error", "daemon_unreachable", True),
+        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "daemon_unreachable", False),
+        ("812 MiB more of the GPU's memory are held than before the first job", "gpu_mem_in_use", False),
+        ("models.yaml: no *.safetensors, and pickle files are refused (model.bin)", "pickle_blocked", False),
+    ],
+)
+def test_this_programs_own_words_are_known_with_what_a_retry_is_worth(line: str, class_: str, retry: bool) -> None:
+    found = classify(f"{line}\n", TABLE)
+    assert (found.class_, found.retry) == (class_, retry)
 
 
 def test_the_line_that_shows_it_is_kept_whole() -> None:
@@ -190,6 +206,7 @@ def test_a_failure_carries_class_phase_line_and_hint() -> None:
 
 def test_only_transient_failures_are_worth_a_retry() -> None:
     assert {entry.class_ for entry in TABLE if entry.retry} == {
+        "daemon_unreachable",
         "gpu_mem_in_use",
         "host_mem_in_use",
         "gpu_busy",
@@ -271,6 +288,77 @@ def test_a_warning_does_not_explain_an_error_that_is_not_known() -> None:
     assert classify(f"{WARNING}KeyError: 'rope'\n", TABLE).class_ == UNKNOWN
 
 
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_a_traceback_below_information_is_how_the_program_ended(level: str) -> None:
+    log = (
+        f"{level}:root:loading\n"
+        "Traceback (most recent call last):\n"
+        '  File "x.py", line 3, in <module>\n'
+        "    load()\n"
+        "RuntimeError: CUDA error: out of memory\n"
+    )
+    assert classify(log, TABLE).class_ == "cuda_oom"
+
+
+def test_a_traceback_below_a_warning_is_how_the_program_ended_where_no_other_exception_is() -> None:
+    log = (
+        "WARNING:root:casting to float16\n"
+        "Traceback (most recent call last):\n"
+        '  File "x.py", line 3, in <module>\n'
+        "    load()\n"
+        "ModuleNotFoundError: No module named 'einops'\n"
+        "subprocess.CalledProcessError: Command '['python']' returned non-zero exit status 1.\n"
+    )
+    assert classify(log, TABLE).class_ == "module_missing"
+
+
+def test_a_traceback_that_a_supervisor_logs_as_information_is_a_failure() -> None:
+    header = "2026-11-23T10:00:00,{} [INFO ] worker-1 MODEL_LOG - "
+    lines = ["Traceback (most recent call last):", '  File "x.py", line 3', "RuntimeError: CUDA error: out of memory"]
+    log = "".join(f"{header.format(100 + number)}{line}\n" for number, line in enumerate(lines))
+    assert classify(log, TABLE).class_ == "cuda_oom"
+    assert classify(f"{header.format(1)}RuntimeError: CUDA error: out of memory\n", TABLE).class_ == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Capture begins. If you see "CUDA out of memory" here, try a smaller batch.',
+        "Segments expand, so that CUDA out of memory is avoided.",
+        "CUDA out of memory, retrying with half of the batch",
+        "ERROR 11-23 10:00:00 [x.py:1] CUDA out of memory, retrying 1 of 2",
+        '"value": "My build says: CUDA out of memory"',
+    ],
+)
+def test_advice_and_what_is_tried_again_and_data_are_no_failure(line: str) -> None:
+    assert classify(f"{line}\nKeyError: 'text'\n", TABLE).class_ == UNKNOWN
+
+
+def test_what_stands_above_the_end_of_the_work_is_no_failure() -> None:
+    log = "RuntimeError: CUDA error: out of memory\n{'train_runtime': 431.1, 'epoch': 1.0}\n"
+    assert classify(log, TABLE).class_ == UNKNOWN
+    assert classify(f"{log}OSError: [Errno 28] No space left on device\n", TABLE).class_ == "disk_full"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "2026-11-23T10:00:00.123456789+00:00 stderr F ",
+        "Nov 23 10:00:00 host docker[123]: ",
+        "3: ",
+        "[1,0]<stderr>:",
+        "(pid=77) ",
+        "[pod/vllm-0/vllm] ",
+        "[2026-11-23 10:00:00 TP0] ",
+        "2026-11-23 10:00:00,123 ERROR ",
+    ],
+)
+def test_who_wrote_a_line_and_when_is_no_part_of_it(header: str) -> None:
+    log = f"{header}Traceback (most recent call last):\n{header}ModuleNotFoundError: No module named 'einops'\n"
+    found = classify(log, TABLE)
+    assert (found.class_, found.line) == ("module_missing", "ModuleNotFoundError: No module named 'einops'")
+
+
 def test_what_a_log_gets_over_is_no_failure() -> None:
     log = "ERROR: No matching distribution found for absl-py==2.5.1\nSuccessfully installed absl-py-2.5.1\n"
     assert classify(log, TABLE).class_ == UNKNOWN
@@ -329,6 +417,10 @@ def test_a_hostile_log_takes_no_longer_than_two_seconds(lines: list[str]) -> Non
         ("failures: [{pattern: long, class: a, cause: b, fix: c}]", "source"),
         ("failures: [{pattern: long, class: a, cause: b, fix: c, source: d, phase: lunch}]", "lunch"),
         ("failures: [{pattern: long|x., class: a, cause: b, fix: c, source: d}]", f"{LEAST_LITERAL} plain characters"),
+        (
+            "failures: [{pattern: long, class: a, cause: b, fix: c, source: d, unless_later: x.}]",
+            f"{LEAST_LITERAL} plain characters",
+        ),
         (
             "failures: [{pattern: long, class: a, cause: b, fix: c, source: d, context: '('}]",
             "context is not a regular",

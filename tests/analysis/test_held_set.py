@@ -1,4 +1,4 @@
-"""How well the table classifies whole logs that nobody looked at while it was written."""
+"""How well the table classifies whole logs that nobody looked at while it was written, and those it was improved on."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from pipeline.analysis.failures import UNKNOWN, load_signatures
 from tests.analysis.held_set import accuracy, confusion, judge, read_index, wrong
 
 HELD = Path(__file__).parent / "held"
+DEVELOPED = Path(__file__).parent / "developed"
 TABLE = load_signatures()
 
 LOGS = {
@@ -46,6 +47,15 @@ def test_no_log_comes_from_where_a_signature_was_seen() -> None:
 def test_nearly_all_logs_find_their_class() -> None:
     judged = judge(HELD, TABLE)
     assert accuracy(judged) >= 0.95, "\n".join(wrong(judged))
+
+
+def test_the_logs_that_the_table_was_improved_on_keep_their_classes() -> None:
+    assert wrong(judge(DEVELOPED, TABLE)) == []
+
+
+def test_no_held_log_is_one_that_the_table_was_improved_on() -> None:
+    threads = {held.thread for held in read_index(DEVELOPED)}
+    assert [held.file for held in read_index(HELD) if held.thread in threads] == []
 
 
 def test_accuracy_counts_the_right_ones(folder: Path) -> None:

@@ -4,6 +4,7 @@ Without an engine these tests skip; with BENCHMARK_CONTAINER_TESTS=required, as 
 they fail instead.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -144,7 +145,8 @@ def shell_image(client: docker.DockerClient, base: str) -> Iterator[str]:
     finally:
         made.remove()
     yield SHELL_IMAGE
-    client.images.remove(SHELL_IMAGE, noprune=True)
+    with contextlib.suppress(docker.errors.ImageNotFound):  # tests/faults has this fixture too
+        client.images.remove(SHELL_IMAGE, noprune=True)
 
 
 @pytest.fixture

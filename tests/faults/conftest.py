@@ -16,6 +16,17 @@ from typing import Any
 import pytest
 
 from pipeline.files import write_json
+from tests.containers.conftest import (  # noqa: F401
+    base,
+    build_options,
+    ca,
+    client,
+    engine,
+    image,
+    make_launcher,
+    shell,
+    shell_image,
+)
 from tests.containers.support import CATALOG
 from tests.faults.register import OUTCOMES_FILE, Fault, faults
 from tests.faults.scene import FINISHED_SEED, RUN, Scene, private_cache
@@ -100,9 +111,20 @@ def scene(
 
 @pytest.fixture
 def own_cache(scene: Scene, tmp_path: Path) -> Path:
-    """A cache for this scene alone, of links into the shared one; see scene.own."""
+    """A cache for this scene alone: links to the shared environments, and no models."""
     scene.cache = private_cache(scene.cache, tmp_path / "cache")
     return scene.cache
+
+
+@pytest.fixture
+def own_weights(own_cache: Path, cache: Path) -> Callable[[str], Path]:
+    """Copies the embedded model's weights of a format into the scene's cache; the path of their folder there."""
+
+    def copy(form: str) -> Path:
+        folder = Path("models") / "gemma-3-270m" / form
+        return Path(shutil.copytree(cache / folder, own_cache / folder))
+
+    return copy
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -85,10 +85,10 @@ def root(*command: str) -> None:
 def mounted(*mount: str, over: Path) -> Iterator[None]:
     """A file system (mount's arguments) over a folder, whose content is copied into it."""
     kept = over.with_name(f"{over.name}.below")
-    shutil.copytree(over, kept)
+    shutil.copytree(over, kept, symlinks=True)
     root("mount", *mount, str(over))
     try:
-        shutil.copytree(kept, over, dirs_exist_ok=True)
+        shutil.copytree(kept, over, symlinks=True, dirs_exist_ok=True)
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(over)], check=True)
@@ -109,3 +109,8 @@ def cut_power(folder: Path) -> None:
         fcntl.ioctl(handle, EXT4_IOC_SHUTDOWN, WITHOUT_FLUSHING)
     finally:
         os.close(handle)
+
+
+def remount(folder: Path, how: str) -> None:
+    """Make a mounted file system read-only (ro) or writable (rw)."""
+    root("mount", "-o", f"remount,{how}", str(folder))

@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -318,22 +317,13 @@ def _stat(pid: int) -> list[str]:
 
 def small(brief: Path, *more: str) -> tuple[str, ...]:
     """A real engine over a few short documents."""
-    return ("--experiment", "gguf-q4", "--dataset", str(brief), "--max-new-tokens", "8", *more)
+    return ("--experiment", "gguf-q4", "--dataset", str(brief), "--docs", "2", "--max-new-tokens", "8", *more)
 
 
 def private_cache(shared: Path, folder: Path) -> Path:
-    """A cache of its own over the shared one's environments and models, whose entries are links until `own` copies."""
-    for kind in ("envs", "models"):
-        for path in sorted((shared / kind).glob("[!.]*" if kind == "envs" else "*/[!.]*")):
-            link = folder / path.relative_to(shared)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(path)
+    """A cache of its own with links to the shared one's environments, and without models."""
+    for path in sorted((shared / "envs").glob("[!.]*")):
+        link = folder / path.relative_to(shared)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
     return folder
-
-
-def own(link: Path) -> Path:
-    """Replace a link of a private cache by a copy that may be damaged; the path itself."""
-    target = link.resolve()
-    link.unlink()
-    shutil.copytree(target, link, symlinks=True)
-    return link

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ import requests
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, NotFound
 from docker.types import DeviceRequest, LogConfig, Mount
+from docker.utils.socket import demux_adaptor, frames_iter
 
 from pipeline.errors import BenchmarkError
 from pipeline.host.docker.container import ContainerSpec
@@ -23,6 +25,8 @@ from pipeline.host.docker.container import ContainerSpec
 ANSWER_TIMEOUT_S = 60
 PULL_TIMEOUT_S = 3600
 LOST_PATIENCE_S = 60.0
+SHUTDOWN_S = 3.0
+TERMINATED = 128 + signal.SIGTERM
 NANOSECONDS = 1e9
 
 T = TypeVar("T")
@@ -186,10 +190,14 @@ class Container:
         """Start it; what it says on standard output and error, in pieces, from its first byte on."""
         with _speaking():
             # attached before it starts: one that ends at once would leave an attachment waiting
-            stream: Iterator[tuple[bytes | None, bytes | None]] = self._made.attach(stream=True, demux=True)
-            self._made.start()
+            connection = self._made.client.api.attach_socket(self.id, {"stdout": 1, "stderr": 1, "stream": 1})
+            try:
+                self._made.start()
+            except BaseException:
+                _close(connection)
+                raise
         threading.Thread(target=self._watch, name="container", daemon=True).start()
-        return stream
+        return _pieces(connection)
 
     def wait(self, timeout_s: float | None) -> int | None:
         """Its exit status; None if it still runs after timeout_s. Raises EngineError if the engine lost it."""
@@ -211,8 +219,9 @@ class Container:
 
     def fate(self) -> str | None:
         """What its exit status doesn't tell: that memory ran out, or that the engine went down under it."""
-        with _speaking():
-            self._made.reload()
+        if self._code == TERMINATED:
+            self._await_shutdown()
+        _patiently(self._reload, self._note_lost_touch)
         if self._made.attrs["State"]["OOMKilled"]:
             return "killed for exceeding its memory limit"
         return "the Docker engine stopped while the job ran" if self.lost_touch else None
@@ -240,8 +249,38 @@ class Container:
         with _speaking():
             return int(self._made.wait(timeout=None)["StatusCode"])
 
+    def _await_shutdown(self) -> None:
+        """See whether the engine goes down: one that is asked to ends its containers first, and answers until then."""
+        deadline = time.monotonic() + SHUTDOWN_S
+        while not self.lost_touch and time.monotonic() < deadline:
+            try:
+                self._reload()
+            except MissingError:
+                return
+            except EngineError:
+                self._note_lost_touch()
+            time.sleep(0.1)
+
+    def _reload(self) -> None:
+        with _speaking():
+            self._made.reload()
+
     def _note_lost_touch(self) -> None:
         self.lost_touch = True
+
+
+def _pieces(connection: Any) -> Iterator[tuple[bytes | None, bytes | None]]:
+    """What an attachment says, until it ends; it is closed then, which the SDK's own stream never is."""
+    try:
+        for number, piece in frames_iter(connection, tty=False):
+            yield demux_adaptor(number, piece)
+    finally:
+        _close(connection)
+
+
+def _close(connection: Any) -> None:
+    """Close an attachment: the answer that it was made of holds the socket, and each of them the other."""
+    connection._response.close()
 
 
 def _patiently(action: Callable[[], T], on_fault: Callable[[], None] = lambda: None) -> T:
@@ -304,6 +343,8 @@ def _speaking() -> Iterator[None]:
         yield
     except NotFound as error:
         raise MissingError(_text(error)) from error
+    except requests.exceptions.ConnectionError as error:
+        raise EngineError(f"no Docker engine answers any more ({_text(error)}); {_mend(error)}") from error
     except _FAULTS as error:
         raise EngineError(_text(error)) from error
 

@@ -17,7 +17,8 @@ OPTIONS = ("attention", "quantization")
 ATTENTIONS = ("sdpa", "flash_attention_2", "eager")
 OUT_OF_MEMORY = re.compile(
     "DefaultCPUAllocator: can't allocate memory|std::bad_alloc|CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"
-    # what oneDNN says where it gets no memory for its code or its scratch pad; a descriptor fails for other reasons
+    # what oneDNN says where it gets no memory for its code or its scratch pad; a descriptor fails for other reasons.
+    # In bfloat16 it was seen to fail for good after that, however much is free: batches shrink to 1, which then fails
     "|could not (?:create|execute) a primitive(?! desc)|could not create a memory object"
 )
 """What a RuntimeError says where memory ran out for another allocator than torch's own of the GPU."""

@@ -45,8 +45,9 @@ lock: $(VENV)/dev
 	$(BIN)/python -m images.compose
 
 # What is made of pipeline/config/failures.yaml.
-docs: $(VENV)/host
+docs: $(VENV)/dev
 	$(BIN)/python -m pipeline.report.troubleshooting
+	$(BIN)/python -m tests.reliability
 
 clean:
 	rm -rf $(VENV) cache results data/prepared

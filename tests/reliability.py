@@ -12,14 +12,13 @@ from typing import Any
 from pipeline.analysis.failures import UNKNOWN, load_signatures
 from pipeline.files import write_atomically
 from tests.analysis.held_set import Judged, confusion, judge
-from tests.faults.register import OUTCOMES_FILE
-from tests.faults.test_provoked import PROVOKED
+from tests.faults.register import OUTCOMES_FILE, provoked
 
 TESTS = Path(__file__).parent
 DOCUMENT = TESTS.parent / "docs" / "reliability.md"
 HELD = TESTS / "analysis" / "held"
 CAMPAIGN_FILE = TESTS / "fuzz" / "campaign.json"
-SOAK_FILE = TESTS.parent / "benchmarks" / "soak.json"
+SOAK_FILE = TESTS.parent / "benchmarks" / "results" / "soak.json"
 
 INTRODUCTION = """\
 # Reliability
@@ -68,8 +67,13 @@ SOAK_TEXT = """\
 
 ## Soak
 
-{jobs} jobs in one run over the Docker launcher, each in a container of its own (`python -m benchmarks.soak`, {date}).
+{jobs} jobs in one run over the Docker launcher, each in a container of its own (`python -m benchmarks.soak`): {ok}
+ended well, {seconds:.2f} s a job. Of the orchestrator itself, *before* is after {settled} jobs, when it had settled; of
+Docker, before the first. A shorter soak is among the tests.
 """
+
+MIB = 1024**2
+DOCKER = ("docker_before", "docker_after")
 
 
 def render() -> str:
@@ -88,7 +92,7 @@ def _faults() -> str:
 
 
 def _provoked() -> str:
-    return _table(["class", "how"], ([f"`{name}`", how] for name, how in sorted(PROVOKED.items())))
+    return _table(["class", "by"], ([f"`{name}`", ", ".join(tests)] for name, tests in provoked().items()))
 
 
 def _held() -> str:
@@ -126,9 +130,21 @@ def _fuzzing() -> str:
 
 def _soak() -> str:
     record = json.loads(SOAK_FILE.read_text(encoding="utf-8"))
-    rows = ([name, before, after] for name, before, after in record["figures"])
-    table = _table(["", record["from"], record["to"]], rows)
-    return f"{SOAK_TEXT.format(jobs=record['jobs'], date=record['date'])}\n{table}"
+    settled, end, before, after = (record[name] for name in ("after_settling", "at_the_end", *DOCKER))
+    rows = [
+        ["the orchestrator's memory", *(f"{at['rss_bytes'] / MIB:.1f} MiB" for at in (settled, end))],
+        ["its open files", *(str(at["open_files"]) for at in (settled, end))],
+        ["its threads", *(str(at["threads"]) for at in (settled, end))],
+        *([f"Docker's {kind}", str(before[kind]), str(after[kind])] for kind in ("networks", "volumes")),
+        *(
+            [f"Docker's disk: {kind}", used["size"], after["disk"][kind]["size"]]
+            for kind, used in before["disk"].items()
+        ),
+    ]
+    settled_after, jobs, left = record["settled_after_jobs"], record["jobs"], record["left"]
+    text = SOAK_TEXT.format(jobs=jobs, seconds=record["seconds_per_job"], ok=record["ok"], settled=settled_after)
+    leftovers = ", ".join(f"{len(found)} {name.replace('_', ' ')}" for name, found in left.items())
+    return f"{text}\n{_table(['', 'before', 'after'], rows)}\nLeft at the end: {leftovers}.\n"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

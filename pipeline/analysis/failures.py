@@ -2,9 +2,10 @@
 
 The first entry of the table that matches wins, causes before symptoms. An entry looks for its pattern in single lines,
 from the end of the log on, and not everywhere: information, the code that a traceback quotes, documents and prompts
-never count, nor does what stands above a line that says that the work is done. A warning counts only for entries that say so (`lines`), and only where it explains what ended the job,
-that is where no cause is found, and the log's last exception is in the table, too, or there is none. What a log shows
-and then gets over (`unless_later`) does not count either. An exception that the table does not know stays `unknown`.
+never count, nor does what stands above the word that the work is done. A warning counts only for entries that say so
+(`lines`), and only where it explains what ended the job, that is where no cause is found, and the log's last exception
+is in the table, too, or there is none. What a log shows and then gets over (`unless_later`) does not count either. An
+exception that the table does not know stays `unknown`.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import codec
-from pipeline.analysis.line_patterns import last_match, required_literals
+from pipeline.analysis.line_patterns import last_match, possible, required_literals
 from pipeline.analysis.log_lines import Evidence, is_exception, read_evidence
 from pipeline.errors import UsageError
 from pipeline.files import open_regular
@@ -154,8 +155,9 @@ def classify(
     """
     if exit_status:
         log += f"\nexit status {128 - exit_status if exit_status < 0 else exit_status}\n"
-    counted = [entry for entry in table if entry.phase in (None, phase)]
     evidence = read_evidence(log[-TAIL_BYTES:]).since(_FINISHED)
+    patterns = possible([entry.pattern for entry in table], evidence.whole)
+    counted = [entry for entry in table if entry.phase in (None, phase) and entry.pattern in patterns]
     if exit_status != 0 and not _SUCCESS.search(evidence.whole.rstrip()[-LINE_CHARACTERS:]):
         found = find_entry(evidence, counted)
         if found is None and "Traceback (most" in log and _last_exception(evidence, counted) is None:

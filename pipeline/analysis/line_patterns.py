@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 _AROUND = 500
+_GRAM = 3
 _TOKEN = re.compile(
     r"\\[A-Za-z0-9]|\\(?P<escaped>.)|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?[:=!<]+|\?P<\w+>)?|\{[\d,]+\}|[?*+.^$|)]|(?P<plain>.)",
     re.DOTALL,
@@ -29,6 +30,16 @@ def last_match(pattern: str, text: str) -> int | None:
                 break
             position = text.rfind(literal, 0, max(start, position - _AROUND // 2) + len(literal) - 1)
     return last if last >= 0 else None
+
+
+def possible(patterns: Sequence[str], text: str) -> set[str]:
+    """The patterns that a line of the text may match; the others can't, which is known in one pass over the text."""
+    grams = {text[start : start + _GRAM] for start in range(len(text))}
+
+    def occurs(literal: str) -> bool:
+        return len(literal) < _GRAM or (literal[:_GRAM] in grams and literal[-_GRAM:] in grams and literal in text)
+
+    return {pattern for pattern in patterns if any(map(occurs, _compile(pattern)[1]))}
 
 
 @cache

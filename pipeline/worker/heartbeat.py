@@ -1,10 +1,11 @@
 """Signs of life while an engine works: a line now and then as long as there is progress, and none while it hangs."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
+
+from pipeline.worker.periodic import Periodic
 
 PERIOD_S = 0.5
 """How soon a finished document is told."""
@@ -29,26 +30,24 @@ class Heartbeat:
         self._say = say
         self._tokens = tokens
         self._documents = documents
-        self._period_s = period_s
         self._heartbeat_s = heartbeat_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
+        self._told, self._spoke = (0, 0), 0.0
+        self._periodic = Periodic("heartbeat", self._look, period_s)
 
     def __enter__(self) -> "Heartbeat":
-        self._thread.start()
+        self._told, self._spoke = (self._documents(), self._tokens()), time.perf_counter()
+        self._periodic.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._periodic.__exit__(kind, error, trace)
 
-    def _watch(self) -> None:
-        documents, tokens, spoke = self._documents(), self._tokens(), time.perf_counter()
-        with contextlib.suppress(OSError):  # nobody listens any more, which the next phase's own line will meet
-            while not self._stop.wait(self._period_s):
-                due = time.perf_counter() - spoke >= self._heartbeat_s
-                if self._documents() > documents or (due and self._tokens() > tokens):
-                    documents, tokens, spoke = self._documents(), self._tokens(), time.perf_counter()
-                    self._say(documents)
+    def _look(self) -> None:
+        documents, tokens = self._told
+        due = time.perf_counter() - self._spoke >= self._heartbeat_s
+        if self._documents() > documents or (due and self._tokens() > tokens):
+            self._told, self._spoke = (self._documents(), self._tokens()), time.perf_counter()
+            with contextlib.suppress(OSError):  # nobody listens any more, which the next phase's own line will meet
+                self._say(self._told[0])

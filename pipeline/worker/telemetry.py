@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from pipeline.gpus import nvml
 from pipeline.spec import Device
+from pipeline.worker.periodic import Periodic
 
 PERIOD_S = 0.5
 READS_PER_LOOKUP = 4
@@ -61,25 +61,18 @@ class PeakSampler:
     def __init__(self, read: MemoryReader, period_s: float = PERIOD_S) -> None:
         self.peak_bytes: int | None = None
         self._read = read
-        self._period_s = period_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="telemetry", daemon=True)
+        self._periodic = Periodic("telemetry", self._record, period_s)
 
     def __enter__(self) -> "PeakSampler":
-        self._thread.start()
+        self._record()
+        self._periodic.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._periodic.__exit__(kind, error, trace)
         self._record()
-
-    def _sample(self) -> None:
-        self._record()
-        while not self._stop.wait(self._period_s):
-            self._record()
 
     def _record(self) -> None:
         value = self._read()

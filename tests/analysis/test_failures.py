@@ -18,7 +18,7 @@ from pipeline.analysis.failures import (
     load_signatures,
     read_tail,
 )
-from pipeline.analysis.line_patterns import required_literals
+from pipeline.analysis.line_patterns import possible, required_literals
 from pipeline.analysis.log_lines import read_evidence
 from pipeline.errors import UsageError
 
@@ -384,6 +384,11 @@ def test_an_entry_with_a_context_counts_where_the_log_shows_it() -> None:
 )
 def test_the_literals_of_a_pattern_are_in_all_that_it_matches(pattern: str, literals: tuple[str, ...]) -> None:
     assert required_literals(pattern) == literals
+
+
+def test_the_patterns_that_a_text_may_match_are_those_with_a_literal_in_it() -> None:
+    assert possible(["out of memory", "(?:full|disk) x", "ab"], "CUDA out of memory") == {"out of memory", "ab"}
+    assert possible(["out of memory"], "") == set()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
-"""Which faults there are: each is one test, marked with a sentence that names it and with the part that it strikes."""
+"""Which faults there are: each is one test, marked with a sentence that names it and with the part that it strikes.
+
+And which classes of failures are brought about.
+"""
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,12 +40,32 @@ def fault(name: str, part: str) -> Callable[[Test], Test]:
     return mark
 
 
+def provokes(*classes: str) -> Callable[[Test], Test]:
+    """Mark a test as one that brings about failures of these classes."""
+
+    def mark(test: Test) -> Test:
+        test.provokes = classes  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
 def faults() -> list[Fault]:
     """All of the suite, in the order of its modules and in them."""
-    found = []
+    return [Fault.of(test) for test in _tests() if hasattr(test, "fault")]
+
+
+def provoked() -> dict[str, list[str]]:
+    """The classes that are brought about, and by which tests, as these are called in words."""
+    found: dict[str, list[str]] = {}
+    for test in _tests():
+        for class_ in getattr(test, "provokes", ()):
+            found.setdefault(class_, []).append(test.__name__.removeprefix("test_").replace("_", " "))
+    return dict(sorted(found.items()))
+
+
+def _tests() -> Iterator[Any]:
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
         module = importlib.import_module(f"tests.faults.{path.stem}")
         tests = [test for name, test in inspect.getmembers(module, inspect.isfunction) if name.startswith("test_")]
-        ordered = sorted(tests, key=lambda test: test.__code__.co_firstlineno)
-        found += [Fault.of(test) for test in ordered if hasattr(test, "fault")]
-    return found
+        yield from sorted(tests, key=lambda test: test.__code__.co_firstlineno)

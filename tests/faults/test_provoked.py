@@ -17,6 +17,7 @@ from pipeline.host.outcome import failure_of
 from tests.containers.shell import ShellLauncher
 from tests.containers.support import MakeLauncher, cannot_run
 from tests.faults.provoking import command, failure_of_code, failure_of_job, prepare_and_run, write_wheel
+from tests.faults.register import provokes
 
 MIB = 1024**2
 NOBODY = 65534
@@ -76,6 +77,7 @@ IN_CONTAINERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("wanted", IN_CONTAINERS)
+@provokes(*IN_CONTAINERS)
 def test_a_job_in_a_container(wanted: str, shell: ShellLauncher, make_launcher: MakeLauncher, tmp_path: Path) -> None:
     script, overrides = IN_CONTAINERS[wanted]
     planned = command("lead-3", tmp_path)
@@ -83,6 +85,7 @@ def test_a_job_in_a_container(wanted: str, shell: ShellLauncher, make_launcher: 
     assert failure_of_job(launcher, planned, [script]).class_ == wanted
 
 
+@provokes("mount_denied")
 def test_a_folder_that_is_gone_can_not_be_mounted(
     shell: ShellLauncher, make_launcher: MakeLauncher, tmp_path: Path
 ) -> None:
@@ -91,6 +94,7 @@ def test_a_folder_that_is_gone_can_not_be_mounted(
     assert failure_of_job(launcher, planned, ["true"]).class_ == "mount_denied"
 
 
+@provokes("daemon_unreachable")
 def test_no_docker_engine_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with pytest.raises(EngineError) as raised:
@@ -98,6 +102,7 @@ def test_no_docker_engine_at_the_address(monkeypatch: pytest.MonkeyPatch) -> Non
     assert failure_of("", "start", str(raised.value)).class_ == "daemon_unreachable"
 
 
+@provokes("socket_permission")
 def test_a_user_whom_the_engines_socket_refuses(engine: Engine) -> None:
     address = engine.address
     if os.getuid() != 0:
@@ -127,6 +132,7 @@ def _as_nobody(code: str) -> str:
         return said.read().decode()
 
 
+@provokes("base_unreachable")
 def test_an_image_whose_base_can_not_be_reached(engine: Engine, make_launcher: MakeLauncher, tmp_path: Path) -> None:
     planned = command("lead-3", tmp_path)
     nowhere = make_launcher(build_options=BuildOptions(bases={"cpu": "127.0.0.1:9/no/base:1"}))
@@ -152,11 +158,13 @@ IN_ENVIRONMENTS = {
 
 
 @pytest.mark.parametrize("wanted", IN_ENVIRONMENTS)
+@provokes(*IN_ENVIRONMENTS)
 def test_code_in_an_engines_environment(wanted: str, cache: Path, tmp_path: Path) -> None:
     experiment, code, variables = IN_ENVIRONMENTS[wanted]
     assert failure_of_code(code, experiment, tmp_path, cache, **variables).class_ == wanted
 
 
+@provokes("dependency_conflict")
 def test_packages_that_exclude_each_other(cache: Path, tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
@@ -168,6 +176,7 @@ def test_packages_that_exclude_each_other(cache: Path, tmp_path: Path) -> None:
     assert failure_of_code(_pip(*options), "lead-3", tmp_path, cache).class_ == "dependency_conflict"
 
 
+@provokes("fa_build_isolation")
 def test_a_build_that_imports_torch_in_an_environment_without_it(cache: Path, tmp_path: Path) -> None:
     source = tmp_path / "kernels"
     source.mkdir()

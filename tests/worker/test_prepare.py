@@ -233,6 +233,7 @@ REPOSITORIES = {
     },
     "org/pickled": {"pytorch_model.bin": b"P", "config.json": b"{}"},
     "org/gated": {"model.safetensors": b"S"},
+    "org/refused": {"model.safetensors": b"S"},
 }
 
 
@@ -263,8 +264,8 @@ class Hub(BaseHTTPRequestHandler):
             siblings = [{"rfilename": name} for name in files]
             sha = BRANCHES.get(rest[1], rest[1]) if rest[:1] == ["revision"] else COMMIT
             self.answer(200, json.dumps({"id": repo, "sha": sha, "siblings": siblings}).encode())
-        elif repo == "org/gated":
-            self.answer(403, b"", {"X-Error-Code": "GatedRepo"})
+        elif repo in ("org/gated", "org/refused"):
+            self.answer(401 if repo == "org/gated" else 403, b"", {"X-Error-Code": "GatedRepo"})
         else:
             name = "/".join(rest[2:])
             self.answer(200, files[name], {"ETag": f'"{name.encode().hex()}"', "X-Repo-Commit": rest[1]})
@@ -365,7 +366,12 @@ def test_a_single_file_that_is_a_pickle_is_not_fetched_unasked(hub: str, tmp_pat
 
 @pytest.mark.parametrize(
     ("repo", "mend"),
-    [("org/pickled", "no *.safetensors"), ("org/gated", "accept its licence"), ("org/absent", "not found on the Hub")],
+    [
+        ("org/pickled", "no *.safetensors"),
+        ("org/gated", "accept its licence"),
+        ("org/refused", "this account may not read it yet"),
+        ("org/absent", "not found on the Hub"),
+    ],
 )
 def test_what_the_hub_refuses_is_an_error_with_its_mend(hub: str, tmp_path: Path, repo: str, mend: str) -> None:
     assert mend in fetch(repo, hub, tmp_path)

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 from pipeline import codec
@@ -103,9 +104,10 @@ def _explained(repo: str) -> Iterator[None]:
     try:
         yield
     except errors.GatedRepoError as error:
-        raise BenchmarkError(
-            f"{repo} is gated: accept its licence at {page}, then log in with `hf auth login` or set HF_TOKEN"
-        ) from error
+        mend = f"accept its licence at {page}, then log in with `hf auth login` or set HF_TOKEN"
+        if error.response is not None and error.response.status_code == HTTPStatus.FORBIDDEN:
+            mend = f"this account may not read it yet; ask for access at {page} and wait until it is granted"
+        raise BenchmarkError(f"{repo} is gated: {mend}") from error
     except errors.RevisionNotFoundError as error:
         raise BenchmarkError(f"{repo}: the Hub has no such revision; correct it in models.yaml") from error
     except errors.RepositoryNotFoundError as error:

@@ -79,8 +79,9 @@ class Command:
     """A command that runs. Its lines on standard error are kept as they come."""
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+        # a shell in the background, or a service, has its commands ignore Ctrl-C
         self.process = subprocess.Popen(
-            arguments,
+            ["env", "--default-signal=INT", *arguments],
             cwd=REPOSITORY,
             env=environment,
             stdin=subprocess.DEVNULL,

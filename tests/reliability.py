@@ -61,8 +61,9 @@ FUZZING_TEXT = """\
 
 Every parser of outside data, with hypothesis and, guided by coverage, with atheris (`tests/fuzz`). It must answer or
 refuse with an error that names the file, in bounded time, and touch nothing outside its folder. The tests run a part of
-that each time; the table is the longer campaign of {date} (Python {python}, {tools}). *Mended* counts the kinds of
-inputs that broke a parser before; each is a test now.
+that each time; the table is the longer campaign of {date} (Python {python}, {tools}).
+*Mended* counts the kinds of inputs that broke a parser before, or would have; those of a reader that several parsers
+share count for each, and stand once among the tests.
 """
 
 SOAK_TEXT = """\

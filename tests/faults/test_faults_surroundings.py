@@ -29,6 +29,17 @@ DEAD_INDEX = {
 }
 OLDER_CODE = "from pipeline import plan; plan.code_sha256 = lambda: '0' * 64"
 PAUSES_ARE_SHORT = "from pipeline.host import prepare; prepare.RETRY_PAUSE_S = 0.1"
+FALLS_BACK = """
+import dataclasses
+import transformers
+from pipeline.worker import runner
+def for_a_gpu(*arguments, before=runner.make_setup):
+    return dataclasses.replace(before(*arguments), device="cuda")
+runner.make_setup = for_a_gpu
+def on_the_cpu(*arguments, before=transformers.AutoModelForCausalLM.from_pretrained, **named):
+    return before(*arguments, **{**named, "device_map": {"": "cpu"}})
+transformers.AutoModelForCausalLM.from_pretrained = on_the_cpu
+"""
 
 
 @pytest.fixture
@@ -154,5 +165,18 @@ def test_weights_prepared_from_a_damaged_file(scene: Scene, own_weights: OwnWeig
     assert ended.code == 1
     assert ended.classes == {"none": "weights_truncated"}, ended
     shutil.rmtree(folder)
+    own_weights("gguf")
     own_weights("hf")
+    scene.aftermath(ended)
+
+
+@fault("the engine loads the model on the CPU, and says nothing, where a GPU was asked for", part="worker")
+def test_a_silent_fall_back_to_the_cpu(scene: Scene, own_weights: OwnWeights, brief: Path) -> None:
+    own_weights("gguf")
+    own_weights("hf")
+    rig(scene.cache, FALLS_BACK, "transformers")
+    ended = scene.run("--experiment", "none", "--dataset", str(brief), "--docs", "2", "--max-new-tokens", "4")
+    assert ended.code == 1
+    assert ended.classes == {"none": "gpu_not_passed"}, ended
+    unrig(scene.cache, "transformers")
     scene.aftermath(ended)

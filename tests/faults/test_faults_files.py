@@ -13,7 +13,7 @@ import pytest
 from pipeline.results import read_documents, read_result
 from tests.faults.register import fault
 from tests.faults.rig import GENERATES_SLOWLY, cut_power, fill, mounted, remount, rig, root, unrig
-from tests.faults.scene import LEAD, SETTLING_S, Command, Scene
+from tests.faults.scene import LEAD, PATIENCE_S, Command, Scene
 
 ON_A_FINISHED_JOB = """
 from pipeline.report.watch import LineWatcher
@@ -55,10 +55,10 @@ def generating(scene: Scene, cache: Path, *arguments: str) -> Command:
 
 def power_comes_back(scene: Scene, disk: Path) -> None:
     """Mount what reached the disk, once nobody has it open any more."""
-    deadline = time.monotonic() + SETTLING_S
-    while scene.processes() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    subprocess.run(["umount", scene.results], check=True)
+    deadline = time.monotonic() + PATIENCE_S
+    while subprocess.run(["umount", scene.results], capture_output=True, check=False).returncode != 0:
+        assert time.monotonic() < deadline, f"still open: {scene.processes()}"
+        time.sleep(0.1)
     subprocess.run(["mount", "-o", "loop", disk, scene.results], check=True)
 
 

@@ -49,10 +49,10 @@ HELD_TEXT = """\
 
 `tests/analysis/held` holds whole logs with the class that each shows. They were written by people who knew the classes
 and their meanings, and none of the patterns, after public threads that the catalogue does not cite; committed before
-the patterns were final, and not edited since. The messages are as programs print them, as far as the threads showed
-them or their writers knew them; what stands around them was put together anew, so that a log holds the noise of a real
-one. `tests/analysis/developed` holds 126 more, which the patterns were improved on: of its first 82, 71 were right
-before anybody had read them, and after that 40 of the 44 others.
+the patterns were final, and not edited since, but for the name of a folder in a path. The messages are as programs
+print them, as far as the threads showed them or their writers knew them; what stands around them was put together anew,
+so that a log holds the noise of a real one. `tests/analysis/developed` holds 126 more, which the patterns were improved
+on: of its first 82, 71 were right before anybody had read them, and after that 40 of the 44 others.
 """
 
 FUZZING_TEXT = """\

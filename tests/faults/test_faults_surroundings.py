@@ -165,7 +165,6 @@ def test_weights_prepared_from_a_damaged_file(scene: Scene, own_weights: OwnWeig
     assert ended.code == 1
     assert ended.classes == {"none": "weights_truncated"}, ended
     shutil.rmtree(folder)
-    own_weights("gguf")
     own_weights("hf")
     scene.aftermath(ended)
 

@@ -24,6 +24,9 @@ CPU = Hardware(JobGpu("cpu", "CPU", "cpu"), "float32")
 ON_A_CPU = [
     item for item in CATALOG.experiments.values() if item.needs.device in (None, "cpu") and not item.by_name_only
 ]
+ONE_OF_EACH = {item.backend: item.name for item in reversed(ON_A_CPU) if item.weights is not None}.values()
+"""The first experiment of each backend."""
+
 DOCS = 3
 TIMEOUT_S = 900
 
@@ -49,6 +52,7 @@ def observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
         [
             *(str(environment / "bin" / "python"), "-m", "tests.conformance.probe", str(folder / "job.json")),
             *("--data", str(launcher.data), "--cache", str(launcher.cache)),
+            *(["--end-early"] if name in ONE_OF_EACH else []),
         ],
         env=process_environment(launcher.cache, item.image, item.variant, network=False),
         capture_output=True,

@@ -35,8 +35,8 @@ class Steps:
             self.tokens[request_id] = self.tokens.get(request_id, 0) + count
 
 
-def observe(job: Job, data: Path, cache: Path) -> dict[str, Any]:
-    """Everything that the conformance tests look at."""
+def observe(job: Job, data: Path, cache: Path, *, end_early: bool) -> dict[str, Any]:
+    """Everything that the conformance tests look at; with end_early, in a second engine, how an output ends early."""
     documents = choose(read_documents(data / job.workload.documents), job.workload.docs, job.workload.seed)
     setup = Setup(
         weights=cache / job.weights.path if job.weights else None,
@@ -68,7 +68,7 @@ def observe(job: Job, data: Path, cache: Path) -> dict[str, Any]:
     }
     backend.close()
     backend.close()
-    if job.model is not None:
+    if end_early:
         seen["eos_id"], seen["ended"] = ended_early(job, setup, requests, together[0])
     seen["children_left"] = children_left()
     return seen
@@ -111,9 +111,10 @@ def main() -> None:
     parser.add_argument("job", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--cache", type=Path)
+    parser.add_argument("--end-early", action="store_true")
     arguments = parser.parse_args()
     job = codec.decode(Job, read_json(arguments.job), str(arguments.job))
-    print("\n" + json.dumps(observe(job, arguments.data, arguments.cache)))
+    print("\n" + json.dumps(observe(job, arguments.data, arguments.cache, end_early=arguments.end_early)))
 
 
 if __name__ == "__main__":  # engines that spawn processes import this module again

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.observing import DOCS, MODEL, ON_A_CPU, Observation
+from tests.conformance.observing import DOCS, MODEL, ON_A_CPU, ONE_OF_EACH, Observation
 from tests.conformance.probe import NEW_TOKENS
 
 EXPERIMENTS = [experiment.name for experiment in ON_A_CPU if experiment.weights is not None]
@@ -78,6 +78,7 @@ def test_one_at_a_time_begins_like_all_at_once(seen: Observation) -> None:
     assert sum(same) >= len(same) - 1
 
 
+@pytest.mark.parametrize("seen", ONE_OF_EACH, indirect=True)
 def test_an_end_of_sequence_id_ends_the_output_and_is_part_of_it(seen: Observation) -> None:
     ended = seen["ended"]
     assert ended["finish_reason"] == "stop"

@@ -18,7 +18,7 @@ from tests.containers.support import EnsureImage, variant_of
 SMALL = variant_of("reference")
 
 
-@pytest.mark.parametrize("name", ["reference", "llama-cpp", "transformers"])  # vLLM's takes minutes, and shows no more
+@pytest.mark.parametrize("name", ["reference", "llama-cpp"])  # larger ones take minutes, and show no more
 def test_an_image_that_was_pushed_is_pulled_by_its_digest(
     name: str, registry: str, client: docker.DockerClient, image: EnsureImage
 ) -> None:

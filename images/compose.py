@@ -14,12 +14,12 @@ import yaml
 
 from images.install import JOBS_VARIABLE
 from pipeline.catalog import IMAGES, load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.files import write_atomically
 from pipeline.host.docker.build import BASE_PREFIX, BUILD_BASE_PREFIX, by_variant_name
 from pipeline.host.docker.container import Bind, ContainerSpec
 from pipeline.host.docker.engine import settings
 from pipeline.host.docker.images import DOCKERFILE, alias, build_arguments
-from pipeline.spec import Image, Variant
 
 PATH = IMAGES.parent / "compose.yaml"
 MAKER = "transformers", "cpu"

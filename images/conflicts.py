@@ -17,9 +17,9 @@ from images.resolver import Contradiction, Wanted, resolve, unite
 from images.why import DOCUMENT, Pair, Side, Verdict, with_table
 from pipeline import codec
 from pipeline.catalog import find, load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import read_json, write_atomically, write_json
-from pipeline.spec import Image, Variant
 
 RECORD = IMAGES / "conflicts.json"
 AT_ONCE = 4

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.catalog import IMAGES, find, load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import write_atomically
-from pipeline.spec import Image, Variant
 
 PLATFORM = "x86_64-manylinux_2_28"
 UV_CONFIG = IMAGES / "uv.toml"

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from pipeline import codec
 from pipeline.catalog import load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.host.docker.engine import Engine
 from pipeline.host.docker.images import build_arguments, reference, repository
 from pipeline.host.docker.labels import labels, project_version, source_url
-from pipeline.spec import Image, Variant
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from images.lock import COMPILE, IMAGES, excludes, requirement_files, resolver_options
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError
-from pipeline.spec import Image, Variant
 
 NO_SOLUTION = "No solution found"
 _TERM = r"[A-Za-z0-9][\w.-]*(?:\[[\w,-]+\])?(?:\{[^}]*\})?(?:[=<>!~]+[\w.+*!-]+(?:,[=<>!~]+[\w.+*!-]+)*)?"

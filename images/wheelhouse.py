@@ -15,8 +15,8 @@ from pathlib import Path
 
 from images.install import WHEELHOUSE, InstallStep, install_steps, python_of
 from pipeline.catalog import IMAGES, find, load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError, UsageError
-from pipeline.spec import Image, Variant
 
 HASHED = ("--no-deps", "--require-hashes")
 FROM_WHEELHOUSE = ("--find-links", str(WHEELHOUSE))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline import codec
+from pipeline.entries import Defaults, Experiment, Gpu, Image, Model, Prompt, Variant, WeightsSource
 from pipeline.errors import UsageError
 from pipeline.names import Name
 from pipeline.plain import shown, spelt
-from pipeline.spec import Defaults, Experiment, Gpu, Image, Model, Prompt, Variant, WeightsSource
 from pipeline.yaml_files import read_yaml
 
 CONFIG = Path(__file__).parent / "config"

@@ -6,11 +6,12 @@ from pathlib import Path
 from pipeline.catalog import Catalog, find
 from pipeline.datasets import Dataset
 from pipeline.documents import choose, fingerprint, read_documents
+from pipeline.entries import Model, Prompt
 from pipeline.gpus import detect_gpus
 from pipeline.hardware import Hardware, choose_hardware
 from pipeline.options import DEFAULT_DOCS, Options
 from pipeline.plan import Request
-from pipeline.spec import Model, Prompt, Workload
+from pipeline.spec import Workload
 
 
 @dataclass(frozen=True)

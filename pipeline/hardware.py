@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.catalog import find
+from pipeline.entries import Gpu
 from pipeline.errors import UsageError
 from pipeline.gpus import DetectedGpu
 from pipeline.machine import cpu_name, has_native_bfloat16
-from pipeline.spec import Gpu, JobGpu
+from pipeline.spec import JobGpu
 
 CPU = "cpu"
 AUTO = "auto"

@@ -10,7 +10,8 @@ from pipeline import codec
 from pipeline.errors import UsageError
 from pipeline.files import write_json
 from pipeline.hardware import Hardware
-from pipeline.plan import Request, Selected, Skipped, unstarted_job
+from pipeline.jobs import unstarted_job
+from pipeline.plan import Request, Selected, Skipped
 from pipeline.results import (
     DOCUMENTS_FILE,
     RESULT_FILE,

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.catalog import Catalog
+from pipeline.entries import Scenario
 from pipeline.errors import UsageError
 from pipeline.hardware import AUTO, CPU
 from pipeline.names import check_name
 from pipeline.plain import shown
-from pipeline.spec import OnOutOfMemory, Scenario
+from pipeline.spec import OnOutOfMemory
 
 DEFAULT_DOCS = 100
 LARGEST_NUMBER = 2**31 - 1

@@ -1,32 +1,15 @@
-"""Planning, as pure functions: which experiments can run on this hardware, and the job that each becomes."""
+"""Planning, as pure functions: which experiments run on this hardware, in which variant, and what they need first."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from pipeline import codec
 from pipeline.catalog import Catalog, find
-from pipeline.files import sha256_files, sha256_json
+from pipeline.entries import Experiment, Image, Model, Scenario, Variant
 from pipeline.hardware import Hardware
-from pipeline.results import SCHEMA_VERSION, JobSummary
-from pipeline.spec import (
-    Experiment,
-    HostFacts,
-    Image,
-    Job,
-    JobModel,
-    JobWeights,
-    Model,
-    OnOutOfMemory,
-    Scenario,
-    Variant,
-    Workload,
-)
+from pipeline.spec import OnOutOfMemory, Workload
 
 REPOSITORY = Path(__file__).parent.parent
-KEY_DIGITS = 8
 
 WhyNot = Callable[[Image, Variant], str | None]
 """A launcher's reason for not being able to run an image's variant on this machine, or None."""
@@ -184,138 +167,6 @@ def _why(variant: Variant, hardware: Hardware, insisted: bool, unsuited: str | N
         return "for any machine"
     driver = f"driver {hardware.driver} and " if hardware.driver is not None else ""
     return f"the newest that {driver}compute capability {hardware.compute_capability} can run"
-
-
-def make_job(
-    selected: Selected, request: Request, hardware: Hardware, weights: JobWeights | None, host: HostFacts
-) -> Job:
-    """The job of a selected experiment. Its key covers what decides the outcome; `host` stays outside it."""
-    experiment, model = selected.experiment, selected.model
-    options, dtype, batch_size = settings_on(experiment, hardware)
-    identity: dict[str, Any] = {
-        "experiment": experiment.name,
-        "optimization": experiment.optimization,
-        "ranked": experiment.ranked,
-        "backend": experiment.backend,
-        "image": selected.image.name,
-        "variant": selected.variant.name,
-        "launcher": request.launcher,
-        "scenario": request.scenario,
-        "launch": request.launch,
-        "dtype": dtype,
-        "options": options,
-        "batch_size": effective_batch_size(experiment, batch_size, request),
-        "find_batch_size": request.find_batch_size and _can_shrink(selected, request),
-        "on_oom": "shrink" if request.on_oom != "fail" and _can_shrink(selected, request) else "fail",
-        "allow_pickle": request.allow_pickle and model is not None,
-        "gpu": codec.encode(hardware.gpu),
-        "model": codec.encode(_job_model(model)) if model else None,
-        "weights": codec.encode(weights),
-        "workload": codec.encode(request.workload),
-        "lock_sha256": sha256_files(REPOSITORY, [lock_path(selected.image, selected.variant)]),
-        "code_sha256": code_sha256(),
-    }
-    key = sha256_json(identity | {"environment": selected.image.variables(selected.variant)})
-    folder = f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
-    fields = {"schema_version": SCHEMA_VERSION, "key": key, "run": request.run, "folder": folder, **identity}
-    beside = {
-        "resume_documents": request.resume_documents,
-        "remarks": list(remarks(selected, request)),
-        "host": codec.encode(host),
-    }
-    return codec.decode(Job, fields | beside, f"job of {experiment.name}")
-
-
-def _can_shrink(selected: Selected, request: Request) -> bool:
-    return selected.image.shrinks_batch and request.scenario == "offline"
-
-
-def remarks(selected: Selected, request: Request) -> tuple[str, ...]:
-    """What was asked for and this experiment's engine can't do, in words."""
-    if selected.image.shrinks_batch or selected.model is None:
-        return ()
-    found = []
-    if request.find_batch_size:
-        found.append("--find-batch-size: its engine can't change its batch size once it is loaded, and keeps its own")
-    if request.on_oom == "shrink":
-        found.append("--on-oom shrink: its engine can't run a batch again at half the size, and fails instead")
-    return tuple(found)
-
-
-def settings_on(experiment: Experiment, hardware: Hardware) -> tuple[dict[str, Any], str, int | None]:
-    """The experiment's options, dtype and batch size on that hardware; cpu_options replace options on a CPU."""
-    options = dict(experiment.options)
-    batch_size = experiment.batch_size
-    if hardware.gpu.device == "cpu":
-        options |= experiment.cpu_options
-        batch_size = experiment.cpu_batch_size or batch_size
-    dtype = str(options.pop("dtype", hardware.dtype))
-    return options, dtype, batch_size
-
-
-def effective_batch_size(experiment: Experiment, default: int | None, request: Request) -> int | None:
-    """Documents a step: one in `single`; in `offline` the user's or the experiment's, None where the engine decides."""
-    if experiment.weights is None:
-        return None
-    if request.scenario == "single":
-        return 1
-    return request.batch_size or default
-
-
-def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardware) -> tuple[JobSummary, str]:
-    """The summary and folder of a job that never started: skipped, or its environment or weights could not be had."""
-    experiment = planned.experiment
-    model = request.model if experiment.weights is not None else None
-    identity = [experiment.name, model.name if model else None, request.scenario, request.launch, request.launcher]
-    key = sha256_json([*identity, codec.encode(request.workload), codec.encode(hardware.gpu)])
-    summary = JobSummary(
-        key=key,
-        run=request.run,
-        experiment=experiment.name,
-        optimization=experiment.optimization,
-        ranked=experiment.ranked,
-        backend=experiment.backend,
-        model=model.name if model else None,
-        model_revision=None,
-        gpu=hardware.gpu.name,
-        image=experiment.image,
-        variant=planned.variant.name if isinstance(planned, Selected) else None,
-        launcher=request.launcher,
-        scenario=request.scenario,
-        launch=request.launch,
-        workload=request.workload,
-    )
-    return summary, f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
-
-
-def slug(experiment: Experiment, model: Model | None, request: Request) -> str:
-    """The readable part of a job's folder name."""
-    parts = [experiment.name, *([model.name] if model else []), request.scenario]
-    return ".".join(parts)
-
-
-def lock_path(image: Image, variant: Variant) -> Path:
-    """The lock file of an image's variant."""
-    return REPOSITORY / "images" / image.name / variant.lock
-
-
-@cache
-def code_sha256() -> str:
-    """Fingerprint of the code that runs inside images: the vocabulary, worker and analysis. Taken once a command."""
-    package = REPOSITORY / "pipeline"
-    files = [*package.glob("*.py"), *package.glob("worker/**/*.py"), *package.glob("analysis/**/*.py")]
-    return sha256_files(package, files)
-
-
-def _job_model(model: Model) -> JobModel:
-    return JobModel(
-        name=model.name,
-        context_length=model.context_length,
-        eos_ids=model.eos_ids,
-        bos_id=model.bos_id,
-        prompt_prefix=model.prompt_prefix,
-        prompt_suffix=model.prompt_suffix,
-    )
 
 
 def formats_needed(planned: Sequence[Selected | Skipped], model: Model) -> Mapping[str, str]:

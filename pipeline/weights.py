@@ -9,10 +9,11 @@ from typing import Any
 
 from pipeline import codec
 from pipeline.catalog import Catalog, find
+from pipeline.entries import WeightsSource
 from pipeline.errors import UsageError
 from pipeline.files import read_json, sha256_file, sha256_files, sha256_json, write_json
 from pipeline.pickles import pickles_in
-from pipeline.spec import JobWeights, WeightsSource
+from pipeline.spec import JobWeights
 
 MANIFEST_FILE = "manifest.json"
 CONVERTERS = Path(__file__).parent / "worker" / "convert"

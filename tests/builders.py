@@ -3,19 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from pipeline.results import (
-    Distribution,
-    Environment,
-    Failure,
-    JobSummary,
-    Metrics,
-    Quality,
-    Result,
-    Timing,
-    UsedSettings,
-    Weights,
-)
-from pipeline.spec import Prompt, Workload
+from pipeline.entries import Prompt
+from pipeline.measures import Distribution, Metrics, Quality, Timing, UsedSettings
+from pipeline.results import Environment, Failure, JobSummary, Result, Weights
+from pipeline.spec import Workload
 
 OPTIMIZATIONS = {
     "none": "none",

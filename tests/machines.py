@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.catalog import load_catalog
 from pipeline.choices import Choices
+from pipeline.entries import Image, Variant
 from pipeline.hardware import Hardware
 from pipeline.host.arguments import parse
 from pipeline.host.doctor.containers import DockerFacts
@@ -19,7 +20,7 @@ from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.session import Session
 from pipeline.plan import Request, select
-from pipeline.spec import Image, JobGpu, Variant
+from pipeline.spec import JobGpu
 from tests.builders import make_workload
 
 CATALOG = load_catalog()

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from images.compose import main, render
+from pipeline.entries import Image, Variant
 from pipeline.host.docker.container import Bind, ContainerSpec
 from pipeline.host.docker.engine import settings
 from pipeline.host.docker.images import alias, build_arguments
-from pipeline.spec import Image, Variant
 from tests.conftest import REPOSITORY
 from tests.containers.support import CATALOG, compose_command
 

@@ -9,8 +9,8 @@ from images.conflicts import ask_all, main, pairs, recorded
 from images.resolver import Wanted, explain, resolve, unite
 from images.why import DOCUMENT, Pair, Verdict, compare, render, with_table
 from pipeline.catalog import load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError
-from pipeline.spec import Image, Variant
 
 CATALOG = load_catalog()
 PAIRS = pairs(CATALOG.images.values())

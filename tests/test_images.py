@@ -8,7 +8,7 @@ import pytest
 
 from images.lock import header, requirement_files
 from pipeline.catalog import IMAGES, load_catalog
-from pipeline.spec import Image, Variant
+from pipeline.entries import Image, Variant
 
 PIN = re.compile(r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[^\s;,*]+) \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")

@@ -22,8 +22,8 @@ from images.install import (
     python_of,
 )
 from pipeline.catalog import load_catalog
-from pipeline.plan import lock_path
-from pipeline.spec import Image
+from pipeline.entries import Image
+from pipeline.jobs import lock_path
 
 INDEX = "https://index.example"
 LOCK = """\

@@ -9,8 +9,8 @@ import pytest
 from images import lock as locks
 from images.lock import check_lock, main
 from pipeline.catalog import load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError
-from pipeline.spec import Image, Variant
 
 CATALOG = load_catalog()
 VARIANTS = [(image, variant) for image in CATALOG.images.values() for variant in image.variants]

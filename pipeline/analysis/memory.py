@@ -6,7 +6,7 @@ Held against measured figures in tests/analysis/test_memory.py, which says how f
 import math
 from dataclasses import dataclass
 
-from pipeline.spec import Attention, Device, Footprint, Model, Prompt, WeightsSource
+from pipeline.entries import Attention, Device, Footprint, Model, Prompt, WeightsSource
 
 BITS_PER_BYTE = 8
 HALF_BITS = 16

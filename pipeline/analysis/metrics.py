@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from pipeline.results import Distribution, DocumentResult, Metrics
+from pipeline.measures import Distribution, DocumentResult, Metrics
 
 
 def mean(values: Sequence[float]) -> float | None:

@@ -8,7 +8,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from pipeline.analysis.metrics import mean
 from pipeline.analysis.sentences import split_sentences
-from pipeline.results import Quality
+from pipeline.measures import Quality
 
 
 @dataclass(frozen=True)

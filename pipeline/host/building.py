@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from pipeline.spec import Image, Variant
+from pipeline.entries import Image, Variant
 
 
 def build_variables(image: Image, variant: Variant, environment: Mapping[str, str] = os.environ) -> dict[str, str]:

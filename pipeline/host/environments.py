@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from images.install import WHEELHOUSE, InstallError, build_environment, build_key, install, install_steps
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError
 from pipeline.files import create_anew, write_atomically
 from pipeline.host.building import build_variables
 from pipeline.host.leftovers import OWNER_VARIABLE, kill_job, owner_of_job
 from pipeline.host.owner import this_process
+from pipeline.jobs import lock_path
 from pipeline.locks import exclusive
-from pipeline.plan import REPOSITORY, lock_path
+from pipeline.plan import REPOSITORY
 from pipeline.redact import TOKEN_VARIABLES, is_secret, redact
-from pipeline.spec import Image, Variant
 
 READY_FILE = "ready"
 

@@ -16,7 +16,8 @@ from pipeline.host.outcome import broken_failure, collect, failure_of, may_pass
 from pipeline.host.prepare import Prepared
 from pipeline.host.watcher import Watcher
 from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted, settle
-from pipeline.plan import Request, Selected, Skipped, make_job, unstarted_job
+from pipeline.jobs import make_job, unstarted_job
+from pipeline.plan import Request, Selected, Skipped
 from pipeline.progress import ProgressLine, parse_progress
 from pipeline.results import LOG_FILE, Failure, Result, write_result
 from pipeline.spec import HostFacts, Job

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from pipeline.analysis.failures import classify, load_signatures, read_tail
 from pipeline.catalog import Catalog
+from pipeline.entries import Image, Model, Variant
 from pipeline.errors import BenchmarkError
 from pipeline.hardware import Hardware
 from pipeline.host.intact import are_intact, discard
 from pipeline.host.launchers import Launcher, Work
 from pipeline.host.watcher import Watcher
 from pipeline.plan import Selected, Skipped, formats_needed, preparing_variant
-from pipeline.spec import Image, JobWeights, Model, Variant
+from pipeline.spec import JobWeights
 from pipeline.weights import read_weights
 
 RETRY_PAUSE_S = 30.0

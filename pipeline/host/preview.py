@@ -4,7 +4,8 @@ import dataclasses
 
 from pipeline.host.session import Session
 from pipeline.job_folder import earlier_result
-from pipeline.plan import Request, Selected, Skipped, make_job, remarks
+from pipeline.jobs import make_job, remarks
+from pipeline.plan import Request, Selected, Skipped
 from pipeline.spec import HostFacts, PlanRow
 from pipeline.weights import read_weights
 

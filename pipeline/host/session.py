@@ -6,6 +6,7 @@ from pipeline import choices
 from pipeline.catalog import Catalog
 from pipeline.choices import Choices, resolve_choices
 from pipeline.datasets import Dataset, NotPrepared
+from pipeline.entries import Model
 from pipeline.hardware import Hardware
 from pipeline.host import datasets
 from pipeline.host.arguments import Arguments
@@ -13,7 +14,6 @@ from pipeline.host.launchers import Launcher
 from pipeline.host.launchers.choose import open_launcher
 from pipeline.host.watcher import Watcher
 from pipeline.plan import Request, Selected, Skipped, select
-from pipeline.spec import Model
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """How rows read in every report, beside the single values of pipeline/figures.py, which are at hand here too."""
 
+from pipeline.entries import Scenario
 from pipeline.figures import UNKNOWN as UNKNOWN
 from pipeline.figures import gib as gib
 from pipeline.figures import name as name
@@ -9,7 +10,6 @@ from pipeline.figures import printable as printable
 from pipeline.figures import speed as speed
 from pipeline.report.table import Row
 from pipeline.results import Failure
-from pipeline.spec import Scenario
 
 SCENARIOS: dict[Scenario, str] = {
     "single": "one document at a time",

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.catalog import Catalog
-from pipeline.spec import Experiment, PlanRow, Variant
+from pipeline.entries import Experiment, Variant
+from pipeline.spec import PlanRow
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:

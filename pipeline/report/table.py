@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.entries import Scenario
+from pipeline.measures import Distribution, Metrics, Quality
 from pipeline.report.notes import Note, notes_on
-from pipeline.results import Distribution, Failure, Metrics, Quality, Result, Status
-from pipeline.spec import Scenario, Workload
+from pipeline.results import Failure, Result, Status
+from pipeline.spec import Workload
 
 BASELINE = "none"
 """The experiment that speed ratios are taken against."""

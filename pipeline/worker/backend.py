@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from pipeline.spec import Device
+from pipeline.entries import Device
 from pipeline.worker.batches import Batches
 
 OnStep = Callable[[Mapping[str, int]], None]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.results import TriedBatch
+from pipeline.measures import TriedBatch
 from pipeline.worker.backend import Backend, Request
 from pipeline.worker.batches import Batches, OutOfMemory
 from pipeline.worker.generation import TokenTimes

@@ -4,10 +4,11 @@ import platform
 import re
 from importlib import metadata
 
+from pipeline.entries import Device
 from pipeline.gpus import detect_gpus
 from pipeline.machine import cpu_name, memory_bytes, usable_cpus
 from pipeline.results import Environment
-from pipeline.spec import Device, HostFacts
+from pipeline.spec import HostFacts
 
 
 def capture(device: Device, host: HostFacts) -> Environment:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from pipeline.errors import BenchmarkError
-from pipeline.results import DocumentResult, Phase, document_line
+from pipeline.measures import DocumentResult
+from pipeline.results import Phase, document_line
 from pipeline.spec import Job
 from pipeline.worker.backend import Backend, Completion, Request
 from pipeline.worker.heartbeat import Heartbeat

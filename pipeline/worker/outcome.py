@@ -6,18 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.analysis import metrics, quality
 from pipeline.documents import Document
-from pipeline.results import (
-    DocumentResult,
-    Metrics,
-    Quality,
-    Result,
-    Timing,
-    UsedSettings,
-    Weights,
-    now_utc,
-    settings_asked,
-    summarize_job,
-)
+from pipeline.measures import DocumentResult, Metrics, Quality, Timing, UsedSettings
+from pipeline.results import Result, Weights, now_utc, settings_asked, summarize_job
 from pipeline.spec import Job
 from pipeline.worker import environment
 from pipeline.worker import requests as prompts

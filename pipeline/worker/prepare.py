@@ -14,11 +14,12 @@ from pathlib import Path
 
 from pipeline.catalog import Catalog, find
 from pipeline.documents import read_documents
+from pipeline.entries import WeightsSource
 from pipeline.errors import UsageError
 from pipeline.files import require_writable
 from pipeline.locks import exclusive
 from pipeline.pickles import pickles_in, require_safe
-from pipeline.spec import JobWeights, WeightsSource
+from pipeline.spec import JobWeights
 from pipeline.weights import (
     CONVERTERS,
     find_source,

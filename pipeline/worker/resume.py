@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline.documents import Document
 from pipeline.errors import UsageError
-from pipeline.results import DOCUMENTS_FILE, DocumentResult, read_documents
+from pipeline.measures import DocumentResult
+from pipeline.results import DOCUMENTS_FILE, read_documents
 from pipeline.spec import Job
 from pipeline.worker.requests import render_prompt, sha256_text
 

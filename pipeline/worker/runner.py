@@ -11,8 +11,9 @@ from typing import TextIO, TypeVar
 from pipeline import documents as corpus
 from pipeline.documents import Document
 from pipeline.errors import BenchmarkError
+from pipeline.measures import DocumentResult
 from pipeline.pickles import pickles_in, require_safe
-from pipeline.results import DOCUMENTS_FILE, DocumentResult, Phase, Result, write_documents, write_result
+from pipeline.results import DOCUMENTS_FILE, Phase, Result, write_documents, write_result
 from pipeline.spec import Job
 from pipeline.worker import requests as prompts
 from pipeline.worker.backend import Backend, Request, Setup, create_backend

@@ -22,12 +22,14 @@ from pipeline import codec
 from pipeline.analysis.failures import UNKNOWN, classify, load_signatures, read_tail
 from pipeline.catalog import CONFIG, Catalog, read_entries
 from pipeline.documents import fingerprint
+from pipeline.entries import Experiment, Image, Prompt, Variant
 from pipeline.figures import printable
 from pipeline.files import read_json, write_json
 from pipeline.gpus import DetectedGpu, detect_gpus
 from pipeline.hardware import AUTO, CPU, Hardware, choose_hardware
-from pipeline.plan import Request, Selected, Skipped, make_job, select
-from pipeline.spec import Experiment, HostFacts, Image, Job, JobGpu, Prompt, Variant, Workload
+from pipeline.jobs import make_job
+from pipeline.plan import Request, Selected, Skipped, select
+from pipeline.spec import HostFacts, Job, JobGpu, Workload
 from pipeline.worker import synthetic
 from pipeline.worker.synthetic.trial import DOCUMENTS, JOB_FILE, OUTCOME_FILE, Outcome
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from pipeline.catalog import Catalog, find
 from pipeline.choices import Choices, make_request, resolve_choices
 from pipeline.datasets import Dataset, NotPrepared, in_place, resolve
+from pipeline.entries import Image, Model, Variant
 from pipeline.errors import UsageError
 from pipeline.files import require_writable
 from pipeline.job_folder import begin, cannot_run_here, leave_unstarted
+from pipeline.jobs import make_job, unstarted_job
 from pipeline.options import Options
-from pipeline.plan import Request, Selected, Skipped, make_job, select, unstarted_job
+from pipeline.plan import Request, Selected, Skipped, select
 from pipeline.results import Result
-from pipeline.spec import Image, JobWeights, Model, Variant
+from pipeline.spec import JobWeights
 from pipeline.weights import find_source, read_weights
 from pipeline.worker.job import run_job_file
 from pipeline.worker.runner import Roots

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.catalog import Catalog, find, load_catalog
+from pipeline.entries import Experiment, Image, Variant
 from pipeline.errors import UsageError
 from pipeline.files import holds_anything
 from pipeline.machine import os_name
 from pipeline.names import check_name
-from pipeline.spec import Experiment, HostFacts, Image, Variant
+from pipeline.spec import HostFacts
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pipeline.entries import Device
 from pipeline.gpus import nvml
-from pipeline.spec import Device
 from pipeline.worker.periodic import Periodic
 
 PERIOD_S = 0.5

@@ -5,7 +5,8 @@ import time
 from typing import TextIO
 
 from pipeline.figures import gib, name, number, one_line, speed
-from pipeline.results import Metrics, Phase, Result
+from pipeline.measures import Metrics
+from pipeline.results import Phase, Result
 
 LINE_PERIOD_S = 10.0
 GAP = "  "

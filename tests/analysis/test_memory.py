@@ -15,7 +15,7 @@ from pipeline.analysis.memory import (
     weights_bytes,
 )
 from pipeline.catalog import load_catalog
-from pipeline.spec import Footprint, Model
+from pipeline.entries import Footprint, Model
 
 GIB = 1024**3
 CATALOG = load_catalog()

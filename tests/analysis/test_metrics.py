@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pipeline.analysis.metrics import derive, distribution
-from pipeline.results import DocumentResult
+from pipeline.measures import DocumentResult
 
 
 def document(name: str, **fields: object) -> DocumentResult:

@@ -18,7 +18,8 @@ from pipeline.hardware import Hardware
 from pipeline.host.environments import environment_folder, process_environment
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.prepare import Preparation
-from pipeline.plan import Request, Selected, make_job, select
+from pipeline.jobs import make_job
+from pipeline.plan import Request, Selected, select
 from pipeline.progress import parse_progress
 from pipeline.report.watch import LineWatcher
 from pipeline.results import Result, read_result

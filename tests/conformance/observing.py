@@ -13,7 +13,8 @@ from pipeline.hardware import Hardware
 from pipeline.host.environments import environment_folder, process_environment
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.prepare import Preparation
-from pipeline.plan import Request, Selected, make_job, select
+from pipeline.jobs import make_job
+from pipeline.plan import Request, Selected, select
 from pipeline.report.watch import LineWatcher
 from pipeline.spec import HostFacts, JobGpu, Workload
 from tests.conformance.probe import NEW_TOKENS

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.entries import Image, Variant
 from pipeline.host.docker.container import ContainerSpec
 from pipeline.host.docker.engine import Engine
 from pipeline.host.launchers import Exit, Work
 from pipeline.host.launchers.docker import DockerLauncher
 from pipeline.host.limits import NO_LIMITS, Limits
-from pipeline.spec import Image, Variant
 from tests.containers.support import variant_of
 
 SHELL_IMAGE = "summarisation-benchmark-test-shell:latest"

@@ -9,8 +9,8 @@ from typing import NoReturn
 import pytest
 
 from pipeline.catalog import load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.host.launchers.docker import DockerLauncher
-from pipeline.spec import Image, Variant
 
 CATALOG = load_catalog()
 EXPERIMENTS = {"reference": "lead-3", "llama-cpp": "gguf-q4", "transformers": "none", "vllm": "vllm"}

@@ -19,7 +19,8 @@ from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.outcome import collect
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.session import Session, find_dataset, make_request, open_session
-from pipeline.plan import Request, Selected, make_job
+from pipeline.jobs import make_job
+from pipeline.plan import Request, Selected
 from pipeline.report.watch import LineWatcher
 from pipeline.results import LOG_FILE, Failure
 from pipeline.spec import HostFacts, JobWeights

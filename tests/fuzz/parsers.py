@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx2
 from huggingface_hub import set_client_factory
 
-from pipeline import codec, datasets, documents, prepared, results, weights
+from pipeline import codec, datasets, documents, measures, prepared, results, weights
 from pipeline.analysis import failures
 from pipeline.catalog import Catalog, load_catalog, read_entries
+from pipeline.entries import WeightsSource
 from pipeline.files import read_json, write_json
 from pipeline.host import arguments as host_arguments
 from pipeline.host.docker.digests import read_digests
@@ -22,7 +23,7 @@ from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.runs import RunFolder
 from pipeline.job_folder import earlier_result
 from pipeline.progress import format_progress, parse_progress
-from pipeline.spec import Job, WeightsSource
+from pipeline.spec import Job
 from pipeline.worker import arguments as worker_arguments
 from pipeline.worker.fetch import hub, pypi
 from pipeline.worker.job import run_job_file
@@ -107,7 +108,7 @@ def resume_input(data: bytes, folder: Path) -> None:
 def resume_seed() -> bytes:
     """Documents that an interrupted attempt of that job finished."""
     finished = [
-        results.DocumentResult(
+        measures.DocumentResult(
             id=document.id,
             text="One.",
             finish_reason="stop",

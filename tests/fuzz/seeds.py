@@ -9,9 +9,11 @@ from typing import Any
 
 from pipeline import codec
 from pipeline.documents import Document, fingerprint
+from pipeline.entries import Prompt
+from pipeline.measures import DocumentResult
 from pipeline.progress import ProgressLine, format_progress
-from pipeline.results import DocumentResult, document_line, to_json
-from pipeline.spec import HostFacts, Job, JobGpu, JobModel, JobWeights, Prompt
+from pipeline.results import document_line, to_json
+from pipeline.spec import HostFacts, Job, JobGpu, JobModel, JobWeights
 from tests.builders import make_result, make_workload
 
 DATASET_FILE = "documents.jsonl"

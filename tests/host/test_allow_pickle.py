@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.catalog import load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.hardware import Hardware
 from pipeline.host.arguments import parse
 from pipeline.host.launchers import Exit
@@ -15,7 +16,7 @@ from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.prepare import Preparation
 from pipeline.plan import Selected, select
 from pipeline.report.watch import LineWatcher
-from pipeline.spec import Image, JobGpu, Variant
+from pipeline.spec import JobGpu
 
 CATALOG = load_catalog()
 CPU = Hardware(JobGpu("cpu", "CPU", "cpu"), "float32")

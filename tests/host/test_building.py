@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import load_catalog
+from pipeline.entries import Image
 from pipeline.host.building import build_variables
 from pipeline.host.docker.build import BuildOptions, build_options
 from pipeline.host.docker.images import build_arguments, content
 from pipeline.host.environments import environment_folder
-from pipeline.spec import Image
 
 IMAGE = load_catalog().images["flash-attn"]
 VARIANT = IMAGE.variants[0]

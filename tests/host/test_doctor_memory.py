@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.entries import Model
 from pipeline.hardware import Hardware
 from pipeline.host.doctor import memory
 from pipeline.host.doctor.memory import Memory, main_memory, memory_checks
 from pipeline.plan import Selected
-from pipeline.spec import Check, Model
+from pipeline.spec import Check
 from tests.machines import A100, A100_BYTES, CPU, GIB, LLAMA, T4, T4_BYTES, make_request, make_session
 
 LARGE = replace(LLAMA, name="large", parameters=70 * 10**9, linear_parameters=68 * 10**9)

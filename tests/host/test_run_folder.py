@@ -10,7 +10,8 @@ import pytest
 from pipeline.hardware import Hardware
 from pipeline.host.runs import RUN_FILE, RunFolder
 from pipeline.job_folder import ASIDE, begin, restore_interrupted, settle
-from pipeline.plan import Request, Selected, make_job, select
+from pipeline.jobs import make_job
+from pipeline.plan import Request, Selected, select
 from pipeline.results import Result, read_result, write_result
 from pipeline.spec import HostFacts, Job, JobGpu
 from tests.builders import make_result, make_workload

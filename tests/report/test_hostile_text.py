@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from orchestrator import print_json
+from pipeline.entries import Prompt
 from pipeline.figures import one_line, printable
 from pipeline.report import markdown, terminal
 from pipeline.report.environments import machines, software
 from pipeline.report.table import rank
 from pipeline.report.watch import LineWatcher
 from pipeline.results import Failure, Result
-from pipeline.spec import Prompt
 from pipeline.worker.terminal import render as render_alone
 from tests.builders import make_result, make_workload
 

@@ -2,11 +2,12 @@
 
 import re
 
+from pipeline.entries import Prompt
+from pipeline.measures import Distribution
 from pipeline.report.environments import machines, software
 from pipeline.report.markdown import Meta, escape, fenced, render
 from pipeline.report.table import rank
-from pipeline.results import Distribution, Failure, Result
-from pipeline.spec import Prompt
+from pipeline.results import Failure, Result
 from tests.builders import make_result, make_workload
 
 RESULTS = [

@@ -1,8 +1,9 @@
 """Ranking: order, separation, ratios and what a reader is warned of."""
 
+from pipeline.entries import Prompt
+from pipeline.measures import Distribution
 from pipeline.report.table import Table, rank
-from pipeline.results import Distribution, Weights
-from pipeline.spec import Prompt
+from pipeline.results import Weights
 from tests.builders import make_result, make_workload
 
 

@@ -8,8 +8,9 @@ import pytest
 from pipeline.catalog import load_catalog
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
+from pipeline.jobs import make_job, remarks
 from pipeline.options import add_hardware_options, add_run_option, add_workload_options, check_options
-from pipeline.plan import Request, Selected, make_job, remarks, select
+from pipeline.plan import Request, Selected, select
 from pipeline.spec import HostFacts, Job, JobGpu, JobWeights
 from tests.builders import make_workload
 

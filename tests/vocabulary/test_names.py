@@ -9,10 +9,11 @@ import yaml
 from pipeline import codec
 from pipeline.catalog import CONFIG, IMAGES, load_catalog
 from pipeline.datasets import load_datasets, own_file_name
+from pipeline.entries import Image, Variant, WeightsSource
 from pipeline.errors import UsageError
 from pipeline.names import LONGEST_NAME, check_name, require_inside
 from pipeline.prepared import Manifest
-from pipeline.spec import Image, Variant, WeightsSource, Workload
+from pipeline.spec import Workload
 
 ESCAPES = [
     "../up",

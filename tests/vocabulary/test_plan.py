@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from pipeline.catalog import load_catalog
+from pipeline.entries import Image, Variant
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
-from pipeline.plan import ANY_IMAGE, Request, Selected, Skipped, formats_needed, make_job, preparing_variant, select
-from pipeline.spec import HostFacts, Image, Job, JobGpu, JobWeights, Variant
+from pipeline.jobs import make_job
+from pipeline.plan import ANY_IMAGE, Request, Selected, Skipped, formats_needed, preparing_variant, select
+from pipeline.spec import HostFacts, Job, JobGpu, JobWeights
 from tests.builders import make_workload
 
 CATALOG = load_catalog()

@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.files import write_json
+from pipeline.measures import DocumentResult
 from pipeline.results import (
     DOCUMENTS_FILE,
     RESULT_FILE,
-    DocumentResult,
     Failure,
     document_line,
     read_documents,

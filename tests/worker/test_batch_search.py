@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.results import TriedBatch
+from pipeline.measures import TriedBatch
 from pipeline.worker.batch_search import Found, search
 
 Sizes = list[tuple[int, bool]]

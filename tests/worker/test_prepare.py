@@ -17,8 +17,8 @@ from typing import ClassVar
 import pytest
 
 from pipeline.catalog import Catalog, load_catalog
+from pipeline.entries import WeightsSource
 from pipeline.errors import BenchmarkError, UsageError
-from pipeline.spec import WeightsSource
 from pipeline.weights import read_weights, source_sha256, weights_folder
 from pipeline.worker import entrypoint
 from pipeline.worker.arguments import parse

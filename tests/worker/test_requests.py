@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.documents import Document
-from pipeline.spec import JobModel, Prompt
+from pipeline.entries import Prompt
+from pipeline.spec import JobModel
 from pipeline.worker.requests import render_prompt, warmup_documents, with_one_bos
 from tests.builders import make_workload
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.entries import Prompt
 from pipeline.errors import UsageError
-from pipeline.results import DOCUMENTS_FILE, DocumentResult, Result, read_documents, write_documents
-from pipeline.spec import Prompt
+from pipeline.measures import DocumentResult
+from pipeline.results import DOCUMENTS_FILE, Result, read_documents, write_documents
 from pipeline.worker import runner
 from pipeline.worker.runner import PhaseError, Roots, run
 from tests.worker.test_runner import DATA, StepwiseBackend, make_job

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from pipeline.documents import choose, fingerprint, read_documents
+from pipeline.entries import Prompt
 from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, Result, read_result
 from pipeline.results import read_documents as read_completions
-from pipeline.spec import Job, JobGpu, JobModel, Prompt, Workload
+from pipeline.spec import Job, JobGpu, JobModel, Workload
 from pipeline.worker import runner
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings
 from pipeline.worker.generation import generate

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from pipeline.catalog import load_catalog
+from pipeline.entries import Experiment, Image, Variant
 from pipeline.gpus import DetectedGpu
 from pipeline.hardware import Hardware
 from pipeline.host.environments import ensure_environment, process_environment
 from pipeline.plan import Selected
-from pipeline.spec import Experiment, Image, Job, JobGpu, Variant
+from pipeline.spec import Job, JobGpu
 from pipeline.worker import self_check, synthetic
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings, Setup
 from pipeline.worker.synthetic import llama, trial

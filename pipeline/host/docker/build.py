@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from images.install import JOBS_VARIABLE
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.host.docker.images import DOCKERFILE, alias, build_arguments, reference
 from pipeline.host.docker.labels import labels, source_url
 from pipeline.plan import REPOSITORY
-from pipeline.spec import Image, Variant
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 BASE_PREFIX = "BENCHMARK_BASE_"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pipeline import codec
 from pipeline.catalog import IMAGES
+from pipeline.entries import Image, Variant
 from pipeline.errors import UsageError
 from pipeline.files import read_json
 from pipeline.host.docker.images import content, repository
-from pipeline.spec import Image, Variant
 
 SCHEMA_VERSION = 1
 PATH = IMAGES / "digests.json"

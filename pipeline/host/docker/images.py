@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from pipeline.entries import Image, Variant
 from pipeline.files import sha256_files, sha256_json
 from pipeline.host.building import build_variables
-from pipeline.plan import REPOSITORY, lock_path
-from pipeline.spec import Image, Variant
+from pipeline.jobs import lock_path
+from pipeline.plan import REPOSITORY
 
 PREFIX = "summarisation-benchmark"
 CONTENT_LABEL = f"{PREFIX}.content"

@@ -7,9 +7,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 
+from pipeline.entries import Image, Variant
 from pipeline.host.docker.images import BASE_LABEL, CONTENT_LABEL, content
 from pipeline.plan import REPOSITORY
-from pipeline.spec import Image, Variant
 
 OCI = "org.opencontainers.image"
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError
 from pipeline.host.docker.build import BuildOptions, build
 from pipeline.host.docker.digests import Digests, Published, Unpublished
 from pipeline.host.docker.engine import Engine, LocalImage
 from pipeline.host.docker.images import BASE_LABEL, CONTENT_LABEL, alias, content, reference
-from pipeline.spec import Image, Variant
 
 
 @dataclass(frozen=True)

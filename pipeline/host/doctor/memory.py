@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.analysis.memory import Estimate, estimate, lengths
+from pipeline.entries import Footprint, Model
 from pipeline.figures import gib
 from pipeline.hardware import Hardware
+from pipeline.jobs import effective_batch_size, settings_on
 from pipeline.machine import memory_bytes
-from pipeline.plan import Request, Selected, effective_batch_size, settings_on
-from pipeline.spec import Check, Footprint, Model
+from pipeline.plan import Request, Selected
+from pipeline.spec import Check
 
 CLOSE = 0.9
 """The share of the room from which on an estimate is too near to be trusted."""

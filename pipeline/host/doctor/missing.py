@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from pipeline.analysis.memory import files_bytes
 from pipeline.datasets import Dataset, NotPrepared, load_datasets
+from pipeline.entries import Image, Variant
 from pipeline.host.doctor.disk import GB, Need
 from pipeline.host.doctor.hub import Repository
 from pipeline.host.session import Session
 from pipeline.plan import Selected, formats_needed, preparing_variant
-from pipeline.spec import Image, JobWeights, Variant
+from pipeline.spec import JobWeights
 from pipeline.weights import opened_bytes, read_weights
 
 IMAGES = "Docker's images"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from pipeline.entries import Image, Variant
 from pipeline.host.limits import NO_LIMITS, Limits
-from pipeline.spec import Image, Variant
 
 OnLine = Callable[[str], None]
 """Called with each line of a job's output, as it comes."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from pipeline.entries import Image, Variant
 from pipeline.files import create_anew, holds_anything
 from pipeline.host.docker.build import BuildOptions
 from pipeline.host.docker.container import (
@@ -29,7 +30,6 @@ from pipeline.host.launchers.pump import Log, on_both, pump, without_secrets
 from pipeline.host.leftovers import kill_orphans
 from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
 from pipeline.host.owner import is_gone, this_process
-from pipeline.spec import Image, Variant
 
 GRACE_S = 20.0
 """How long a job may take to close its engine before it is killed."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pipeline.entries import Image, Variant
 from pipeline.files import holds_anything
 from pipeline.host.environments import (
     READY_FILE,
@@ -27,7 +28,6 @@ from pipeline.host.launchers.pump import Log, on_both, pump
 from pipeline.host.leftovers import OWNER_VARIABLE, cpu_seconds, kill_job, kill_orphans, owner_of_job
 from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
 from pipeline.host.owner import this_process
-from pipeline.spec import Image, Variant
 
 GRACE_S = 20.0
 """How long a job may take to close its engine before it is killed."""

@@ -8,12 +8,12 @@ from http import HTTPStatus
 from pathlib import Path
 
 from pipeline import codec
+from pipeline.entries import WeightsSource
 from pipeline.errors import BenchmarkError
 from pipeline.files import read_json, write_json
 from pipeline.locks import exclusive
 from pipeline.pickles import SAFE, pickles_alone, require_safe
 from pipeline.plain import shown
-from pipeline.spec import WeightsSource
 from pipeline.worker.fetch.pypi import verify
 
 REVISIONS_FILE = "models.lock.json"

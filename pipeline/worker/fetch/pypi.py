@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.entries import WeightsSource
 from pipeline.errors import BenchmarkError
 from pipeline.figures import printable
 from pipeline.files import CHUNK_BYTES
 from pipeline.redact import redact
-from pipeline.spec import WeightsSource
 
 LONGEST_NOTICE_BYTES = 1 << 22
 _CHUNK = re.compile(r"\.part([0-9]{1,6})$")

@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from pipeline.spec import Model, WeightsSource
+from pipeline.entries import Model, WeightsSource
 from pipeline.worker.synthetic import checkpoint, gguf, llama
 
 

@@ -27,7 +27,7 @@ DEAD_INDEX = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_RETRIES": "1",
 }
-OLDER_CODE = "from pipeline import plan; plan.code_sha256 = lambda: '0' * 64"
+OLDER_CODE = "from pipeline import jobs; jobs.code_sha256 = lambda: '0' * 64"
 PAUSES_ARE_SHORT = "from pipeline.host import prepare; prepare.RETRY_PAUSE_S = 0.1"
 FALLS_BACK = """
 import dataclasses

@@ -301,7 +301,7 @@ def fetch(repo: str, endpoint: str, folder: Path, *, options: str = "", allowed:
     pytest.importorskip("huggingface_hub")
     code = (
         "import sys; from pathlib import Path; from pipeline.errors import BenchmarkError\n"
-        "from pipeline.spec import WeightsSource; from pipeline.worker.fetch.hub import fetch_hub\n"
+        "from pipeline.entries import WeightsSource; from pipeline.worker.fetch.hub import fetch_hub\n"
         "target = Path(sys.argv[2], 'target'); target.mkdir(exist_ok=True)\n"
         f"source = WeightsSource('hub', repo=sys.argv[1], {options})\n"
         f"try: print(fetch_hub(source, target, Path(sys.argv[2]), {allowed}))\n"

@@ -30,6 +30,48 @@ Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. greedy: the likeliest. sample: drawn at that temperature, among the top_k likeliest
+    and those that make up top_p of the probability (None: among all)."""
+
+    strategy: Literal["greedy", "sample"] = "greedy"
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of published results, to reproduce them; what ran so is never ranked.
+
+    experiments: those whose published rows ran so. dtype: of the weights where it was published, else the hardware's.
+    """
+
+    name: Name
+    description: str
+    experiments: tuple[Name, ...]
+    prompt: Name
+    scenario: Scenario
+    max_new_tokens: int
+    sampling: Sampling = Sampling()
+    dtype: Mapping[Name, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What hardware can do at best. kind: listed by the vendor, or measured in the job's own environment.
+
+    bandwidth_bytes_per_s: of the device's memory. flops_per_s: dense arithmetic in the dtype of the activations, and
+    flops8_per_s in 8 bits; None where the hardware has none or nothing is known.
+    """
+
+    kind: Literal["listed", "measured"]
+    bandwidth_bytes_per_s: float
+    flops_per_s: float | None = None
+    flops8_per_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Needs:
     """What an experiment asks of the hardware, in data, so that no code tests a backend's name.
 
@@ -48,12 +90,14 @@ class Footprint:
     kv_cache: where keys and values go. grows: as long as each batch's padded prompts. slots: room for the longest
     request, once for each document of a batch, from the start. pool: what is left of gpu_share after the weights, at
     least the longest request's. kv_bits: of a cached value; None for those of the dtype.
+    arithmetic_bits: of the linear layers' products; 16 stands for the dtype.
     gpu_share: the part of a GPU's memory that the engine takes at most; on a CPU it does not count.
     """
 
     weight_bits: float | None = None
     kv_cache: Literal["grows", "slots", "pool"] = "grows"
     kv_bits: float | None = None
+    arithmetic_bits: Literal[8, 16] = 16
     gpu_share: float = 1.0
 
 
@@ -201,7 +245,8 @@ class Model:
     user's message, empty for a base model. bos_id: the id that must stand first in every prompt, None for models
     without one. eos_ids: the ids that end a completion, the same for every engine. context_length in tokens.
     linear_parameters: those in its blocks' linear layers, which quantisation shrinks; embeddings, the output layer and
-    norms are the rest. None, like attention: not known, and so is what it takes of memory.
+    norms are the rest. output_parameters: those of the output layer, its own or shared with the embeddings. None, like
+    attention: not known, and so is what it takes of memory and of time at least.
     """
 
     name: Name
@@ -216,12 +261,16 @@ class Model:
     prompt_prefix: str = ""
     prompt_suffix: str = ""
     linear_parameters: int | None = None
+    output_parameters: int | None = None
     attention: Attention | None = None
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A kind of GPU that --gpu can name. match: a regular expression for a whole word of the driver's name for it."""
+    """A kind of GPU that --gpu can name. match: a regular expression for a whole word of the driver's name for it.
+
+    bandwidth_bytes_per_s, flops_per_s, flops8_per_s: see Rates, as listed by the vendor.
+    """
 
     name: Name
     match: str
@@ -230,6 +279,7 @@ class Gpu:
     dtype: str
     bandwidth_bytes_per_s: float
     flops_per_s: float
+    flops8_per_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The figures of a job: what result.json and documents.jsonl say of its settings, time, memory, energy and quality.
+"""The figures of a job: what result.json and documents.jsonl say of its time, memory, energy and quality.
 
 A figure that is not known is None, never 0. Times are seconds, memory is bytes, energy is joules.
 """
@@ -6,6 +6,8 @@ A figure that is not known is None, never 0. Times are seconds, memory is bytes,
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from pipeline.entries import Rates
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,11 @@ class UsedSettings:
 
 @dataclass(frozen=True)
 class Timing:
-    """generate_s: from handing over the first request to the last completion. repeats: its raw values.
+    """generate_s: from handing over the first request to the last completion, the mean of the repeats' raw values.
 
+    prefill_s, decode_s: the parts of generate_s in which the engine stepped to at least one document's first token, and
+    in which it stepped to further ones alone; a step that did both counts as prefill. Means over the repeats; None
+    where the engine's steps can't be observed. What is left of generate_s is neither.
     search_s: of the search for the largest batch. segments: for a job that went on from an interrupted attempt's
     documents, how long it generated after that, instead of generate_s and repeats; the earlier attempt's seconds are
     not known.
@@ -53,6 +58,8 @@ class Timing:
     search_s: float | None = None
     warmup_s: float | None = None
     generate_s: float | None = None
+    prefill_s: float | None = None
+    decode_s: float | None = None
     score_s: float | None = None
     repeats: tuple[float, ...] = ()
     segments: tuple[float, ...] = ()
@@ -73,6 +80,10 @@ class Metrics:
     """Derived from documents.jsonl and the telemetry; `docs` counts completed documents.
 
     docs_too_long: documents that with their new tokens exceed the model's context, and were not generated.
+    peak_memory_bytes is the sum of its parts as far as they are known: weights_bytes; kv_cache_bytes, the pool that the
+    engine reserved or the largest that its cache grew to; overhead_bytes, what was in use beside them once the model
+    was loaded (context, libraries, captured graphs); activations_bytes, the rest.
+    energy_j: of generate_s, the mean of the repeats.
     """
 
     docs: int
@@ -86,13 +97,20 @@ class Metrics:
     peak_memory_bytes: int | None = None
     weights_bytes: int | None = None
     kv_cache_bytes: int | None = None
+    overhead_bytes: int | None = None
+    activations_bytes: int | None = None
     energy_j: float | None = None
     docs_too_long: int | None = None
 
 
 @dataclass(frozen=True)
 class Quality:
-    """ROUGE F1 as plain means over documents, no stemming; settings says with what they were computed."""
+    """ROUGE F1 as plain means over documents, no stemming; settings says with what they were computed.
+
+    What tells degenerate output apart: empty_outputs; hit_limit, outputs that the token limit cut; copied_outputs,
+    those that are one passage of the document; and means over documents of extractive coverage and density and of
+    repetition (see DocumentResult). None in results of before they were counted.
+    """
 
     rouge1_f1: float | None
     rouge2_f1: float | None
@@ -100,6 +118,11 @@ class Quality:
     rougeLsum_f1: float | None
     output_words_mean: float | None
     empty_outputs: int
+    hit_limit: int | None = None
+    copied_outputs: int | None = None
+    coverage_mean: float | None = None
+    density_mean: float | None = None
+    repetition_mean: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -111,6 +134,9 @@ class DocumentResult:
     tpot_s: mean time per output token after the first. None where tokens can't be observed.
     finish_reason: stop, length, or too_long (prompt and new tokens exceed the model's context: not generated).
     prompt_sha256: of the prompt's text.
+    coverage: the share of the output's words that are in passages it has in common with the document; density: the mean
+    over its words of the length of the passage that each is in (Grusky et al. 2018). repetition: the share of its
+    4-grams that occurred before in it. None for outputs with no words, or too few.
     """
 
     id: str
@@ -126,3 +152,42 @@ class DocumentResult:
     rougeL_f1: float | None = None
     rougeLsum_f1: float | None = None
     prompt_sha256: str | None = None
+    coverage: float | None = None
+    density: float | None = None
+    repetition: float | None = None
+
+
+@dataclass(frozen=True)
+class RepeatSample:
+    """One line of repeats.jsonl: a document in a repeat of the timed section, from the second on; see DocumentResult.
+
+    repeat: from 2; documents.jsonl is the first. same_text: whether the output is the first repeat's.
+    """
+
+    repeat: int
+    id: str
+    same_text: bool
+    output_tokens: int | None = None
+    latency_s: float | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """A lower bound on generate_s for exactly this workload on that hardware; see pipeline/analysis/roofline.py.
+
+    rates: what it was computed with. bound_s = prefill_s + decode_s. weights_s, kv_cache_s, arithmetic_s: what each
+    alone would take over the whole workload. bound_by: the largest part of what decides it. fraction: bound_s over the
+    measured generate_s, None where that isn't known.
+    """
+
+    rates: Rates
+    bound_s: float
+    prefill_s: float
+    decode_s: float
+    weights_s: float
+    kv_cache_s: float
+    arithmetic_s: float
+    bound_by: Literal["weights", "kv_cache", "arithmetic"]
+    fraction: float | None = None

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import codec
-from pipeline.entries import Scenario
+from pipeline.entries import Rates, Scenario
 from pipeline.errors import UsageError
 from pipeline.files import read_bytes, read_json, write_atomically, write_json
-from pipeline.measures import DocumentResult, Metrics, Quality, Timing, UsedSettings
+from pipeline.measures import DocumentResult, Metrics, Quality, Roofline, Timing, UsedSettings
 from pipeline.names import Identifier, ImageName, Name, Sha256
 from pipeline.plain import parse_json, shown
 from pipeline.redact import redact
@@ -23,6 +23,7 @@ from pipeline.spec import Job, Workload
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
 DOCUMENTS_FILE = "documents.jsonl"
+REPEATS_FILE = "repeats.jsonl"
 LOG_FILE = "log.txt"
 LARGEST_DOCUMENTS_BYTES = 1 << 31
 
@@ -42,7 +43,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobSummary:
-    """The job as a reader of results sees it: names, not settings. command: see HostFacts."""
+    """The job as a reader of results sees it: names, not settings. command: see HostFacts; launch, repeats: see Job."""
 
     key: Sha256
     run: Name
@@ -60,6 +61,8 @@ class JobSummary:
     launch: int
     workload: Workload
     command: int | None = None
+    repeats: int = 1
+    preset: Name | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class Environment:
-    """Captured unasked. memory_bytes: of the GPU, or of the machine where no GPU is used."""
+    """Captured unasked. memory_bytes: of the GPU, or of the machine where no GPU is used.
+
+    rates: measured after the timed section. throttled: the driver's reasons for lower clocks seen in the timed section.
+    """
 
     gpu_name: str | None = None
     gpu_count: int = 0
@@ -92,6 +98,8 @@ class Environment:
     git_commit: str | None = None
     git_dirty: bool | None = None
     host_os: str | None = None
+    rates: Rates | None = None
+    throttled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ class Result:
     """One job's outcome, failures included: the content of result.json.
 
     attempts: how often the job was started; more than once where a failure was of a class that may pass by itself.
+    roofline: by the hardware's listed rates; roofline_measured: by those measured on it.
     """
 
     job: JobSummary
@@ -111,7 +120,8 @@ class Result:
     timing: Timing = field(default_factory=Timing)
     metrics: Metrics | None = None
     quality: Quality | None = None
-    roofline: Mapping[str, Any] | None = None
+    roofline: Roofline | None = None
+    roofline_measured: Roofline | None = None
     warnings: tuple[str, ...] = ()
     finished_at: str | None = None
     attempts: int = 1
@@ -142,6 +152,8 @@ def summarize_job(job: Job) -> JobSummary:
         launch=job.launch,
         workload=job.workload,
         command=job.host.command,
+        repeats=job.repeats,
+        preset=job.preset,
     )
 
 

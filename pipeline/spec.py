@@ -1,10 +1,10 @@
 """What is run: a workload, a job over it, what a plan says of it, and what a check of the machine found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.entries import Device, Prompt, Scenario
+from pipeline.entries import Attention, Device, Prompt, Rates, Sampling, Scenario
 from pipeline.names import Identifier, ImageName, Name, RelativePath, Sha256
 
 OnOutOfMemory = Literal["shrink", "fail"]
@@ -48,7 +48,7 @@ class JobWeights:
 
 @dataclass(frozen=True)
 class JobModel:
-    """What a job needs to know of its model (see Model)."""
+    """What a job needs to know of its model (see Model); the sizes of its parts are for the bound on its speed."""
 
     name: Name
     context_length: int
@@ -56,15 +56,33 @@ class JobModel:
     bos_id: int | None
     prompt_prefix: str
     prompt_suffix: str
+    linear_parameters: int | None = None
+    output_parameters: int | None = None
+    attention: Attention | None = None
 
 
 @dataclass(frozen=True)
 class JobGpu:
-    """The hardware that a job was planned for. name: as --gpu takes it; found: the device's own name."""
+    """The hardware that a job was planned for. name: as --gpu takes it; found: the device's own name.
+
+    rates: as listed by the vendor; None for a CPU, and for a GPU that isn't listed.
+    """
 
     name: Name
     found: str
     device: Device
+    rates: Rates | None = None
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Bits of what a job reads and computes with: a parameter of the linear layers, scales included; a parameter of the
+    output layer; a cached value; the linear layers' products."""
+
+    weight_bits: float
+    output_bits: float
+    kv_bits: float
+    arithmetic_bits: Literal[8, 16]
 
 
 @dataclass(frozen=True)
@@ -92,7 +110,9 @@ class Job:
     find_batch_size: search the largest that fits, from batch_size on. resume_documents: go on from the documents that
     an earlier attempt left; no part of the key, so that the command finds the job that it interrupted. remarks: what
     the engine can't do of what was asked, for the result to repeat as warnings; no part of the key either.
-    allow_pickle: open weights that are pickles alone.
+    allow_pickle: open weights that are pickles alone. launch: the number of this start of it, from 1, each in a fresh
+    process. repeats: how often the timed section runs in it. preset: of published settings that it reproduces.
+    precision: None without a model, or where its shape isn't known.
     """
 
     schema_version: int
@@ -122,6 +142,10 @@ class Job:
     resume_documents: bool = False
     remarks: tuple[str, ...] = ()
     allow_pickle: bool = False
+    repeats: int = 1
+    sampling: Sampling = field(default_factory=Sampling)
+    preset: Name | None = None
+    precision: Precision | None = None
     host: HostFacts = HostFacts()
 
 

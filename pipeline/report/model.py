@@ -1,0 +1,207 @@
+"""A report as values: what the terminal, Markdown, CSV and HTML show, worked out once, with nothing laid out.
+
+A figure that is not known is None, never 0. Times are seconds, memory is bytes, energy is joules.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.analysis.estimates import Difference, Estimate, Gate
+from pipeline.entries import Scenario
+from pipeline.measures import Distribution, Roofline
+from pipeline.report.environments import Machine, Software
+from pipeline.report.notes import Note
+from pipeline.results import Failure, Status
+from pipeline.spec import Workload
+
+BASELINE = "none"
+"""The experiment that rows are compared with unless the command names another."""
+
+Standing = Literal["ranked", "below", "unranked", "reference", "failed", "skipped"]
+"""ranked: competes. below: fails the accuracy gate, or can't be compared; `below_because` says why. unranked: a preset
+of published settings. reference: runs no model. In the order in which a table shows them."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One job of a row. folder: relative to the report's run folder's parent, the results folder."""
+
+    key: str
+    launch: int
+    run: str
+    folder: str
+    status: Status
+    docs_per_s: float | None
+    repeats: tuple[float, ...]
+    has_log: bool
+
+
+@dataclass(frozen=True)
+class MemorySplit:
+    """Of the peak, in bytes; see Metrics."""
+
+    peak: int | None
+    weights: int | None
+    kv_cache: int | None
+    activations: int | None
+    overhead: int | None
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """In seconds; means over launches; see Timing."""
+
+    load: float | None
+    compile: float | None
+    warmup: float | None
+    generate: float | None
+    prefill: float | None
+    decode: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment on one GPU, over all its launches that came through, or the failure of those that didn't.
+
+    docs_per_s: over launches. speed_ratio: over the baseline's, launch by launch; shared_docs: how many documents both
+    completed. scores: means by ScoreName; differences: from the baseline's, by score; the length's under
+    "output_tokens" or "output_words". cost_per_1000: in the report's currency. roofline: of the first launch, by listed
+    rates, or by measured ones where none are listed; roofline_measured: by measured ones. explanation: why it is slower
+    than the baseline, where it is and that can be told.
+    """
+
+    experiment: str
+    optimization: str
+    gpu: str
+    standing: Standing
+    below_because: str | None
+    status: Status
+    failure: Failure | None
+    launches: tuple[Launch, ...]
+    docs_completed: int | None
+    docs_asked: int
+    docs_per_s: Estimate | None
+    speed_ratio: Estimate | None
+    shared_docs: int | None
+    scores: Mapping[str, float]
+    differences: Mapping[str, Difference]
+    gate: Gate | None
+    output_words_mean: float | None
+    prompt_tokens_mean: float | None
+    output_tokens_mean: float | None
+    output_tokens_per_s: float | None
+    empty_outputs: int | None
+    hit_limit: int | None
+    copied_outputs: int | None
+    coverage_mean: float | None
+    density_mean: float | None
+    repetition_mean: float | None
+    latency_s: Distribution | None
+    ttft_s: Distribution | None
+    tpot_s: Distribution | None
+    time: TimeSplit
+    memory: MemorySplit
+    energy_per_doc_j: float | None
+    cost_per_1000: float | None
+    roofline: Roofline | None
+    roofline_measured: Roofline | None
+    explanation: str | None
+    dtype: str | None
+    quantization: str | None
+    attention: str | None
+    batch_size: int | Literal["auto"] | None
+    weights_kind: str | None
+    prompt_ids_sha256: str | None
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document and what each experiment made of it. document, reference: None where the dataset isn't at hand."""
+
+    id: str
+    document: str | None
+    reference: str | None
+    outputs: Mapping[str, "Output"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """An experiment's summary of a document, of its first launch."""
+
+    text: str
+    finish_reason: str
+    output_tokens: int | None
+    latency_s: float | None
+    ttft_s: float | None
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What can be compared: one scenario, model, workload, launcher and GPU.
+
+    rows: in the order of Standing, ranked ones fastest first. answer: the outcome in one sentence. baseline: the row
+    that others are held against; None where it did not run. samples: docs/s of every launch and seconds of every
+    repeat are in the rows' launches. documents: in the order of the workload.
+    """
+
+    scenario: Scenario
+    model: str | None
+    gpu: str
+    workload: Workload
+    launcher: str
+    runs: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[Note, ...]
+    answer: str
+    baseline: str | None
+    documents: tuple[Document, ...]
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A published figure beside the one reproduced here. reproduced: a row's docs/s and ROUGE-1, None where none ran.
+
+    comparable: whether the reproduced one ran in the published settings (its preset, model, documents and GPU); what
+    differs stands in `differs`.
+    """
+
+    optimization: str
+    gpu: str
+    documents: int
+    docs_per_s: float | None
+    rouge1_f1: float | None
+    note: str | None
+    reproduced_docs_per_s: float | None
+    reproduced_rouge1_f1: float | None
+    differs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Across:
+    """One experiment on several GPUs: table by table, its docs/s, with the ratio over the first GPU's."""
+
+    experiment: str
+    gpus: tuple[str, ...]
+    docs_per_s: tuple[Estimate | None, ...]
+    rouge1_f1: tuple[float | None, ...]
+    cost_per_1000: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report says. commands: that made the runs. currency: of the price, None without one."""
+
+    runs: tuple[str, ...]
+    labels: tuple[str, ...]
+    commands: tuple[str, ...]
+    created: str
+    answer: str
+    tables: tuple[Table, ...]
+    across: tuple[Across, ...]
+    published: tuple[PublishedRow, ...]
+    machines: tuple[Machine, ...]
+    software: tuple[Software, ...]
+    price_per_hour: float | None = None
+    currency: str | None = None

@@ -8,14 +8,40 @@ from pathlib import Path
 import pytest
 
 from images.wheelhouse import WHEELHOUSE
+from pipeline.locks import exclusive
 from tests.walkthrough import Reader, copy_repository, read_steps
 
 REPOSITORY = Path(__file__).parent.parent
 
 
+ONE_AFTER_ANOTHER = frozenset({"engine", "added_backend"})
+"""Fixtures whose tests share one Docker engine, which some of them restart, and what is built on it."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Here, since pytest looks for options in the outermost folder of tests alone."""
     parser.addoption("--write-reliability", action="store_true", help="write tests/faults/outcomes.json")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what would be lost: the outcomes of faults are gathered in one process."""
+    if config.getoption("--write-reliability") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--write-reliability takes one process: run pytest without --numprocesses")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests may run at the same time: those of one file never, those of the engine never; these first, since
+    they take longest.
+    """
+
+    def group(item: pytest.Item) -> str:
+        shared = ONE_AFTER_ANOTHER.intersection(getattr(item, "fixturenames", ()))
+        return "engine" if shared else item.path.relative_to(REPOSITORY).as_posix()
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) != "engine")
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +57,12 @@ def cache() -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheelhouse() -> Path:
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository's wheelhouse, with torch in it: builds then need no index but the default one."""
-    if not any(WHEELHOUSE.glob("torch-*.whl")):
-        command = [sys.executable, "-m", "images.wheelhouse", "transformers", "--package", "torch"]
-        subprocess.run(command, cwd=REPOSITORY, check=True)
+    with exclusive(tmp_path_factory.getbasetemp().parent / "wheelhouse.lock"):
+        if not any(WHEELHOUSE.glob("torch-*.whl")):
+            command = [sys.executable, "-m", "images.wheelhouse", "transformers", "--package", "torch"]
+            subprocess.run(command, cwd=REPOSITORY, check=True)
     return WHEELHOUSE
 
 

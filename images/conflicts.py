@@ -68,11 +68,11 @@ def recorded() -> list[Verdict]:
 def pairs(images: Collection[Image]) -> list[Pair]:
     """Every two images on each hardware that both have a variant for; where they share no CUDA version, on any.
 
-    The Python is the same in any case: an environment has but one.
+    The Python is the same in any case: an environment has but one. Images that no experiment needs are left out.
     """
     return [
         Pair(_side(first, one), _side(second, other), _hardware(one, other))
-        for first, second in combinations(images, 2)
+        for first, second in combinations([image for image in images if not image.extra], 2)
         for one, other in _comparable(first, second)
     ]
 

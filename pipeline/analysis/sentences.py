@@ -1,5 +1,7 @@
 """The sentence splitter behind ROUGE-Lsum and lead-3: the same on every machine, with nothing to download."""
 
+from functools import cache
+
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 ABBREVIATIONS = frozenset(
@@ -47,8 +49,13 @@ def split_sentences(text: str) -> list[str]:
 
     Punkt (Kiss and Strunk, 2006) as nltk implements it, not trained on any text, with ABBREVIATIONS given.
     """
-    parameters = PunktParameters()
-    parameters.abbrev_types = set(ABBREVIATIONS)
-    tokenizer = PunktSentenceTokenizer(parameters)
+    tokenizer = _tokenizer()
     sentences = (sentence.strip() for line in text.splitlines() for sentence in tokenizer.tokenize(line))
     return [sentence for sentence in sentences if sentence]
+
+
+@cache
+def _tokenizer() -> PunktSentenceTokenizer:
+    parameters = PunktParameters()
+    parameters.abbrev_types = set(ABBREVIATIONS)
+    return PunktSentenceTokenizer(parameters)

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import pytest
 
+from pipeline.bertscore import FORMAT, read_scorer
 from pipeline.catalog import Catalog, load_catalog
 from pipeline.entries import WeightsSource
 from pipeline.errors import BenchmarkError, UsageError
@@ -234,6 +235,14 @@ REPOSITORIES = {
     "org/pickled": {"pytorch_model.bin": b"P", "config.json": b"{}"},
     "org/gated": {"model.safetensors": b"S"},
     "org/refused": {"model.safetensors": b"S"},
+    "FacebookAI/roberta-large": {
+        "model.safetensors": b"S",
+        "pytorch_model.bin": b"P",
+        "config.json": b"{}",
+        "vocab.json": b"{}",
+        "merges.txt": b"M",
+        "README.md": b"R",
+    },
 }
 
 
@@ -317,6 +326,21 @@ def fetch(repo: str, endpoint: str, folder: Path, *, options: str = "", allowed:
 def test_a_hub_repository_gives_safetensors_and_configuration_and_never_pickles(hub: str, tmp_path: Path) -> None:
     assert fetch("org/good", hub, tmp_path) == COMMIT
     assert {path.name for path in (tmp_path / "target").iterdir()} == {"model.safetensors", "config.json"}
+
+
+def test_the_model_behind_bertscore_is_prepared_by_its_name_with_all_that_its_tokenizer_reads(
+    hub: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "pipeline", "--prepare", "roberta-large", "--cache", str(tmp_path / "cache")]
+    environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+    environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    subprocess.run(command, env=environment, capture_output=True, timeout=120, check=True)
+    scorer = read_scorer()
+    weights = read_weights(scorer.catalog(load_catalog()), scorer.model, FORMAT, tmp_path / "cache")
+    assert weights is not None
+    assert weights.revision == scorer.source.revision
+    names = {path.name for path in (tmp_path / "cache" / weights.path).iterdir()}
+    assert names == {"model.safetensors", "config.json", "vocab.json", "merges.txt", "manifest.json"}
 
 
 def test_the_token_comes_from_a_file_also_where_the_home_folder_cannot_be_written_to(hub: str, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def of_image(name: str, variant_name: str) -> tuple[Image, Variant, list[Experim
     return image, replace(variant, python=HERE), experiments
 
 
-CPU_IMAGES = [name for name, image in CATALOG.images.items() if image.variants[0].device == "cpu"]
+CPU_IMAGES = [name for name, image in CATALOG.images.items() if image.variants[0].device == "cpu" and not image.extra]
 
 
 @pytest.mark.parametrize("name", [name for name in CPU_IMAGES if name != "vllm"])  # that one in its container alone

@@ -17,7 +17,7 @@ from pipeline.plain import shown
 from pipeline.worker.fetch.pypi import verify
 
 REVISIONS_FILE = "models.lock.json"
-PATTERNS = ["*.safetensors", "*.json", "tokenizer.model", "LICENSE*", "NOTICE*", "Notice*"]
+PATTERNS = ["*.safetensors", "*.json", "tokenizer.model", "merges.txt", "LICENSE*", "NOTICE*", "Notice*"]
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ODD_ANSWER = "check HF_ENDPOINT and the proxy, which may have answered in its place"
 _ADVICE = {

@@ -56,16 +56,20 @@ class Difference:
 @dataclass(frozen=True)
 class GateCheck:
     """One condition of the accuracy gate. what: a score's name or "output length". low, high: of the relative
-    difference (a score) or of the ratio (the length), with 95% confidence; limits: what they are held against.
+    difference (a score) or of the ratio (the length), with 95% confidence, None where there is no interval; limits:
+    what they are held against, a None being no limit.
 
-    docs_needed: about how many documents would decide, at this difference and spread; None where it is decided, or
-    where no number would do.
+    docs_needed: about how many documents would decide, at this difference and spread; None where it is decided,
+    where there is no interval, or where no number would do.
     """
 
     what: str
     verdict: Verdict
     reason: str
     docs_needed: int | None = None
+    low: float | None = None
+    high: float | None = None
+    limits: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""How rows differ from their baseline, document by document."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.analysis.estimates import Difference
+from pipeline.analysis.statistics import (
+    LEVEL,
+    bootstrapped,
+    detectable_shift,
+    sign_flip_p_values,
+)
+
+LEAST_TO_TEST = 6
+"""Documents for a p-value: the signs of 5 differences give none below 0.0625."""
+
+Scores = Mapping[str, Mapping[str, float]]
+"""By score, then by document's id."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A score's values of the documents in both rows, in the same order."""
+
+    documents: tuple[str, ...]
+    mine: np.ndarray
+    base: np.ndarray
+
+
+def differences(rows: Mapping[str, Scores], baseline: str, seed: int = 0) -> Mapping[str, Mapping[str, Difference]]:
+    """How each experiment but the baseline differs from it: by experiment, then by score.
+
+    rows: by experiment; a score's name is a ScoreName or an output length. Each pair is taken over the documents for
+    which both have a finite value; a score without such a document is left out. Intervals are a paired bootstrap's,
+    each for itself; p-values those of a sign-flip permutation, corrected for each score over the rows (Holm).
+    `detectable` counts with that correction, for a row that is the only one to differ.
+    """
+    base = rows.get(baseline, {})
+    pairs = {name: _pairs(scores, base) for name, scores in rows.items() if name != baseline}
+    tests = Counter(
+        score for row in pairs.values() for score, pair in row.items() if len(pair.documents) >= LEAST_TO_TEST
+    )
+    found = {name: _of_row(row, tests, seed) for name, row in pairs.items()}
+    for score in base:
+        compared = [name for name, row in found.items() if score in row]
+        p_values = holm([found[name][score].p_value for name in compared])
+        for name, p_adjusted in zip(compared, p_values, strict=True):
+            found[name][score] = replace(found[name][score], p_adjusted=p_adjusted)
+    return found
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """p-values corrected for being one of several, in the same order (Holm 1979); None stays, and is not counted."""
+    order = sorted((p_value, index) for index, p_value in enumerate(p_values) if p_value is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p_value, index) in enumerate(order):
+        largest = max(largest, min(1.0, p_value * (len(order) - rank)))
+        corrected[index] = largest
+    return corrected
+
+
+def _pairs(mine: Scores, base: Scores) -> dict[str, _Pair]:
+    """By score, in the baseline's order of scores and documents."""
+    pairs = {}
+    for score, base_values in base.items():
+        values = mine.get(score, {})
+        documents = tuple(
+            name
+            for name, value in base_values.items()
+            if math.isfinite(value) and math.isfinite(values.get(name, math.nan))
+        )
+        if documents:
+            pairs[score] = _Pair(
+                documents,
+                np.array([values[name] for name in documents], dtype=float),
+                np.array([base_values[name] for name in documents], dtype=float),
+            )
+    return pairs
+
+
+def _of_row(pairs: Mapping[str, _Pair], tests: Mapping[str, int], seed: int) -> dict[str, Difference]:
+    """A row's differences, not corrected yet. Scores of the same documents are resampled together."""
+    together: dict[tuple[str, ...], list[str]] = {}
+    for score, pair in pairs.items():
+        together.setdefault(pair.documents, []).append(score)
+    found = {}
+    for documents, scores in together.items():
+        n = len(documents)
+        apart = np.stack([pairs[score].mine - pairs[score].base for score in scores])
+        estimates = bootstrapped(apart, "paired bootstrap", seed)
+        tested = n >= LEAST_TO_TEST
+        p_values: Sequence[float | None] = sign_flip_p_values(apart, seed) if tested else [None] * len(scores)
+        for score, row, estimate, p_value in zip(scores, apart, estimates, p_values, strict=True):
+            base_value = float(pairs[score].base.mean())
+            level = 1 - (1 - LEVEL) / max(1, tests[score])
+            found[score] = Difference(
+                score=score,
+                value=float(pairs[score].mine.mean()),
+                baseline_value=base_value,
+                difference=estimate,
+                relative=estimate.value / base_value if base_value else None,
+                p_value=p_value,
+                p_adjusted=None,
+                detectable=detectable_shift(float(row.std(ddof=1)), n, level) if tested else None,
+            )
+    return found

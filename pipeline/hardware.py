@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.catalog import find
-from pipeline.entries import Gpu
+from pipeline.entries import Gpu, Rates
 from pipeline.errors import UsageError
 from pipeline.gpus import DetectedGpu
 from pipeline.machine import cpu_name, has_native_bfloat16
@@ -55,7 +55,7 @@ def choose_hardware(
     if matching:
         return _real(listed, matching[0])
     if force and detected:
-        return _real(listed, detected[0], name)
+        return _real(_kind_of(detected[0], gpus), detected[0], name)
     if force or hypothetical:
         return Hardware(JobGpu(name, name, "cuda"), listed.dtype, listed.compute_capability, present=False)
     raise UsageError(_contradiction(name, gpus, detected))
@@ -66,7 +66,15 @@ def _real(listed: Gpu | None, gpu: DetectedGpu, name: str | None = None) -> Hard
     # bfloat16 arithmetic came with Ampere
     dtype = "bfloat16" if gpu.compute_capability >= 8.0 else "float16"
     driver = int(gpu.driver_version.split(".")[0])
-    return Hardware(JobGpu(name or known, gpu.name, "cuda"), dtype, gpu.compute_capability, driver, gpu.uuid)
+    job_gpu = JobGpu(name or known, gpu.name, "cuda", _rates(listed, gpu) if listed else None)
+    return Hardware(job_gpu, dtype, gpu.compute_capability, driver, gpu.uuid)
+
+
+def _rates(listed: Gpu, gpu: DetectedGpu) -> Rates:
+    """As the vendor lists them for the size of memory that is nearest to this card's."""
+    sizes = zip(listed.memory_gib, listed.bandwidth_bytes_per_s, strict=True)
+    _, bandwidth = min(sizes, key=lambda size: abs(size[0] * 1024**3 - gpu.memory_bytes))
+    return Rates("listed", bandwidth, listed.flops_per_s, listed.flops8_per_s)
 
 
 def _kind_of(gpu: DetectedGpu, gpus: Mapping[str, Gpu]) -> Gpu | None:

@@ -43,7 +43,8 @@ def source_sha256(catalog: Catalog, model: str, form: str) -> str:
     source = find_source(catalog, model, form)
     # Which image does the work, whether the Hub asks for a login and how large it is change nothing in the outcome.
     recipe = codec.encode(replace(source, image=None, gated=False))
-    parts: list[Any] = [{name: value for name, value in recipe.items() if name not in ("size_gb", "bits")}]
+    sizes = ("size_gb", "bits", "output_bits")
+    parts: list[Any] = [{name: value for name, value in recipe.items() if name not in sizes}]
     if source.convert_from is not None:
         parts.append(source_sha256(catalog, model, source.convert_from))
         parts.append(sha256_files(CONVERTERS, list(CONVERTERS.glob("*.py"))))

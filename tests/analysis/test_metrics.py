@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pipeline.analysis.metrics import derive, distribution
+from pipeline.analysis.metrics import derive, distribution, split_memory
 from pipeline.measures import DocumentResult
 
 
@@ -90,3 +90,43 @@ def test_no_completed_document_has_no_speed_rather_than_speed_0() -> None:
 
 def test_a_rate_of_tokens_needs_every_documents_count() -> None:
     assert derive([document("a"), document("b", output_tokens=None)], 1.0).output_tokens_per_s is None
+
+
+def test_samples_of_further_repeats_count_for_times_and_not_for_lengths() -> None:
+    first = [document("a", output_tokens=30), document("b", output_tokens=50)]
+    again = [document("a", output_tokens=60, latency_s=4.0), document("b", output_tokens=100, latency_s=4.0)]
+    metrics = derive(first, 4.0, again=again)
+    assert (metrics.docs, metrics.docs_per_s, metrics.output_tokens_mean) == (2, 0.5, 40.0)
+    assert metrics.output_tokens_per_s == 30.0  # 240 tokens in two repeats of 4 s
+    assert metrics.latency_s is not None and metrics.latency_s.mean == 3.0
+
+
+@pytest.mark.parametrize(
+    ("grows", "overhead", "activations"),
+    [(False, 1000 - 600 - 300, 1700 - 1000), (True, 1000 - 600, 1700 - 1000 - 300)],
+)
+def test_the_parts_of_memory_add_up_to_the_peak(grows: bool, overhead: int, activations: int) -> None:
+    """A reserved KV cache is there once the model is loaded, one that grows comes on top."""
+    assert split_memory(1700, 1000, 600, 300, kv_cache_grows=grows) == (overhead, activations)
+    assert 600 + 300 + overhead + activations == 1700
+
+
+@pytest.mark.parametrize(
+    ("readings", "parts"),
+    [
+        ((1700, 1000, None, 300), (None, 700)),
+        ((1700, 1000, 600, None), (None, 700)),
+        ((1700, None, 600, 300), (None, None)),
+        ((None, 1000, 600, 300), (100, None)),
+    ],
+)
+def test_a_part_of_memory_that_rests_on_an_unknown_is_unknown(
+    readings: tuple[int | None, int | None, int | None, int | None], parts: tuple[int | None, int | None]
+) -> None:
+    assert split_memory(*readings, kv_cache_grows=False) == parts
+
+
+def test_readings_of_memory_that_do_not_go_together_give_no_part() -> None:
+    """Pages that were reserved and never touched are in the pool's size and in no process's memory."""
+    assert split_memory(900, 800, 600, 4000, kv_cache_grows=False) == (None, 100)
+    assert split_memory(900, 800, 600, 4000, kv_cache_grows=True) == (200, None)

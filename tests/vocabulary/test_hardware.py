@@ -1,5 +1,7 @@
 """--gpu means what the machine has, or is refused in words that help."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.catalog import load_catalog
@@ -71,3 +73,21 @@ def test_a_gpu_that_is_not_there_can_be_planned_for() -> None:
 def test_an_unknown_gpu_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"unknown GPU .*'rtx409'; did you mean rtx4090"):
         chosen("rtx409", [])
+
+
+@pytest.mark.parametrize(("gib", "bandwidth"), [(40, 1.555e12), (79, 2.039e12)])
+def test_a_gpu_with_several_sizes_of_memory_has_the_bandwidth_of_its_own(gib: int, bandwidth: float) -> None:
+    gpus = [replace(gpu, memory_bytes=gib << 30) for gpu in detected("NVIDIA A100", 8.0)]
+    rates = chosen("auto", gpus).gpu.rates
+    assert rates is not None
+    assert rates.bandwidth_bytes_per_s == bandwidth
+
+
+def test_a_forced_name_keeps_the_rates_of_the_gpu_that_is_there() -> None:
+    forced = chosen("a100", detected("Tesla T4", 7.5), force=True)
+    assert forced.gpu.name == "a100"
+    assert forced.gpu.rates == chosen("t4", detected("Tesla T4", 7.5)).gpu.rates
+
+
+def test_a_gpu_that_is_not_listed_has_no_rates() -> None:
+    assert chosen("auto", detected("NVIDIA L40S", 8.9)).gpu.rates is None

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline import codec
-from pipeline.entries import Defaults, Experiment, Gpu, Image, Model, Prompt, Variant, WeightsSource
+from pipeline.entries import Defaults, Experiment, Gpu, Image, Model, Preset, Prompt, Variant, WeightsSource
 from pipeline.errors import UsageError
 from pipeline.names import Name
 from pipeline.plain import shown, spelt
+from pipeline.presets import fault_of
 from pipeline.yaml_files import read_yaml
 
 CONFIG = Path(__file__).parent / "config"
@@ -34,6 +35,7 @@ class Catalog:
     defaults: Mapping[str, Defaults]
     images: Mapping[str, Image]
     formats: Mapping[str, WeightsSource] = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
 
 
 def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None = None) -> Catalog:
@@ -59,6 +61,7 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
         defaults=read_entries(Defaults, experiments, "defaults"),
         images={path.parent.name: _read_image(path) for path in sorted(images.glob(f"{only or '*'}/image.yaml"))},
         formats=formats,
+        presets=read_entries(Preset, experiments, "presets"),
     )
     if only is None:
         _check_images(catalog, config)
@@ -66,7 +69,34 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
         raise UsageError(f"there is no {images / only / 'image.yaml'}; correct the image's name")
     _check_models(catalog, config)
     _check_gpus(catalog, config)
+    _check_presets(catalog, config)
     return catalog
+
+
+def under_preset(catalog: Catalog, name: str | None) -> Catalog:
+    """The catalogue as that preset has it: its experiments unranked and with its dtypes, and its prompts' templates.
+
+    name: None leaves everything as it is.
+    """
+    if name is None:
+        return catalog
+    preset = find(catalog.presets, name, "preset")
+    experiments = {
+        item.name: _with_dtype(replace(item, ranked=False), preset.dtype.get(item.name))
+        for item in catalog.experiments.values()
+    }
+    models = catalog.models
+    if not preset.chat_template:
+        models = {item.name: replace(item, prompt_prefix="", prompt_suffix="") for item in models.values()}
+    return replace(catalog, experiments=experiments, models=models)
+
+
+def _with_dtype(experiment: Experiment, dtype: str | None) -> Experiment:
+    """In that dtype on a GPU. No row was published of a CPU, and not every model computes in 16 bits: float32 there."""
+    if dtype is None:
+        return experiment
+    options, cpu_options = {**experiment.options, "dtype": dtype}, {"dtype": "float32", **experiment.cpu_options}
+    return replace(experiment, options=options, cpu_options=cpu_options)
 
 
 def read_entries(kind: type[T], path: Path, section: str) -> dict[str, T]:
@@ -154,8 +184,21 @@ def _made_of_itself(model: Model, form: str) -> bool:
     return base is not None
 
 
+def _check_presets(catalog: Catalog, config: Path) -> None:
+    for preset in catalog.presets.values():
+        fault = fault_of(preset, catalog.prompts, catalog.experiments)
+        if fault:
+            raise UsageError(f"{config / 'experiments.yaml'}: {preset.name}: {fault}")
+
+
 def _check_gpus(catalog: Catalog, config: Path) -> None:
     for gpu in catalog.gpus.values():
+        where = f"{config / 'gpus.yaml'}: {gpu.name}"
+        if not gpu.memory_gib or len(gpu.memory_gib) != len(gpu.bandwidth_bytes_per_s):
+            raise UsageError(f"{where}: bandwidth_bytes_per_s: give one for each size in memory_gib, and at least one")
+        rates = [*gpu.bandwidth_bytes_per_s, gpu.flops_per_s, gpu.flops8_per_s]
+        if any(rate <= 0 for rate in rates if rate is not None):
+            raise UsageError(f"{where}: bandwidth_bytes_per_s, flops_per_s, flops8_per_s: give rates above 0")
         try:
             re.compile(gpu.match)
         except (re.error, OverflowError, RecursionError) as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from pipeline.entries import Device
+from pipeline.entries import Attention, Device, Sampling
 from pipeline.worker.batches import Batches
 
 OnStep = Callable[[Mapping[str, int]], None]
@@ -33,6 +33,8 @@ class Setup:
     batches: instead of batch_size for an engine that can change it once loaded (image.yaml: shrinks_batch), which then
     runs its batches through it; None stands for batch_size and no second attempt.
     allow_pickle: weights that are pickles alone may be opened; False where there are safetensors.
+    sampling: how each next token is chosen, whatever the checkpoint's own configuration says. attention: the shape of
+    the model's, for an engine that doesn't tell how large its KV cache is; None where it isn't known.
     """
 
     weights: Path | None
@@ -45,6 +47,8 @@ class Setup:
     seed: int
     batches: Batches | None = None
     allow_pickle: bool = False
+    sampling: Sampling = field(default_factory=Sampling)
+    attention: Attention | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Request:
     """One document to summarise. prompt_ids: what the engine must be fed, exactly; empty where no model runs.
 
     prompt_sha256: of the prompt's text. full_length: generate max_new_tokens whatever ids come; asked only of an engine
-    that takes Setup.batches, to see how much fits.
+    that takes Setup.batches, to see how much fits. seed: of what is drawn for it, where Setup.sampling draws; an engine
+    that has one seed for several requests takes the first's.
     """
 
     id: str
@@ -61,6 +66,7 @@ class Request:
     max_new_tokens: int
     prompt_sha256: str | None = None
     full_length: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,21 +86,31 @@ class Completion:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """What the engine itself knows of its memory, in bytes. kv_cache_bytes: the pool it reserved, or None."""
+    """What the engine itself knows of its memory, in bytes; None for what it doesn't.
+
+    kv_cache_bytes: the pool that it reserved as it was loaded or, where kv_cache_grows, the most that its cache came to
+    hold since.
+    """
 
     weights_bytes: int | None = None
     kv_cache_bytes: int | None = None
+    kv_cache_grows: bool = False
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What was really used, as read back from the engine where it tells. engine_args: JSON values only."""
+    """What was really used, as read back from the engine where it tells. engine_args: JSON values only.
+
+    cached_prompt_tokens: how many tokens of prompts it took from earlier requests, in all, instead of reading them;
+    None where it can't tell. The runner refuses any, since a repeat would then time less work than the first.
+    """
 
     dtype: str | None = None
     quantization: str | None = None
     attention: str | None = None
     batch_size_used: int | None = None
     engine_args: Mapping[str, Any] = field(default_factory=dict)
+    cached_prompt_tokens: int | None = None
 
 
 class Backend(Protocol):
@@ -110,7 +126,10 @@ class Backend(Protocol):
         """
 
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
-        """Complete all requests greedily, batched as the engine likes; yield each completion when it is finished."""
+        """Complete all requests, batched as the engine likes; yield each completion when it is finished.
+
+        The same requests with the same seeds, handed over in the same way, get the same texts.
+        """
 
     def memory(self) -> MemoryUse:
         """What the weights and the KV cache take."""

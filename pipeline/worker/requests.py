@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pipeline.documents import Document
 from pipeline.files import sha256_json
-from pipeline.spec import JobModel, Workload
+from pipeline.spec import Job, JobModel, Workload
 from pipeline.worker.backend import Backend, Request
 
 WARMUP_NEW_TOKENS = 8
@@ -41,6 +41,17 @@ def build_requests(
         Request(document.id, document.document, ids, workload.max_new_tokens, sha256_text(prompt))
         for document, ids, prompt in zip(documents, all_ids, prompts, strict=True)
     ]
+
+
+def seeded(requests: Sequence[Request], job: Job, repeat: int) -> list[Request]:
+    """The requests with seeds of their own, other ones in each repeat of the timed section (from 1) and each launch."""
+    drawn = f"{job.workload.seed}:{job.launch}:{repeat}"
+    return [replace(request, seed=_seed(f"{drawn}:{request.id}")) for request in requests]
+
+
+def _seed(text: str) -> int:
+    """Below 2^31, which every engine takes."""
+    return int(sha256_text(text)[:8], 16) >> 1
 
 
 def sha256_text(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.entries import Sampling
 from pipeline.worker.backend import Request, Setup, create_backend
 from pipeline.worker.backends import transformers as adapter
 
@@ -54,6 +55,11 @@ def test_an_end_of_sequence_id_after_the_limit_is_not_part_of_the_completion() -
 
 def test_an_end_of_sequence_id_at_the_limit_is_a_stop() -> None:
     assert adapter.cut([5, 1], EOS, max_new_tokens=2) == ((5, 1), "stop")
+
+
+def test_nothing_of_the_sampling_is_left_to_the_engines_own_defaults() -> None:
+    arguments = adapter.sampling_arguments(Sampling("sample", temperature=0.7))
+    assert arguments == {"do_sample": True, "temperature": 0.7, "top_p": 1.0, "top_k": 0}
 
 
 def test_four_bit_layers_compute_in_the_dtype_of_the_setup_unless_told_otherwise() -> None:

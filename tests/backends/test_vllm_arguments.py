@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.entries import Sampling
 from pipeline.errors import UsageError
 from pipeline.worker.backend import Setup
 from pipeline.worker.backends import vllm
@@ -41,6 +42,12 @@ def test_options_replace_defaults_and_are_passed_through() -> None:
 def test_an_option_that_would_make_rows_incomparable_is_refused_by_name(name: str) -> None:
     with pytest.raises(UsageError, match=name):
         vllm.engine_arguments(make_setup({name: True}))
+
+
+def test_a_request_that_is_drawn_has_its_own_seed_and_a_greedy_one_none() -> None:
+    drawn = vllm.sampling_arguments(Sampling("sample", temperature=0.7, top_p=0.9), seed=5)
+    assert drawn == {"temperature": 0.7, "top_p": 0.9, "top_k": 0, "seed": 5}
+    assert vllm.sampling_arguments(Sampling(), seed=5) == {"temperature": 0.0}
 
 
 def test_weights_are_required() -> None:

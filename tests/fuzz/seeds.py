@@ -135,6 +135,15 @@ EXPERIMENTS = b"""prompts:
   completion: "Article: {document}"
 defaults:
   cpu: {model: m, dataset: sample}
+presets:
+  published:
+    description: as it was published
+    experiments: [none]
+    prompt: completion
+    scenario: single
+    max_new_tokens: 300
+    sampling: {strategy: sample, temperature: 0.6, top_p: 0.9}
+    dtype: {none: float16}
 experiments:
   none:
     optimization: none
@@ -165,7 +174,7 @@ GPUS = b"""gpus:
     compute_capability: 7.5
     memory_gib: [16]
     dtype: float16
-    bandwidth_bytes_per_s: 3.2e+11
+    bandwidth_bytes_per_s: [3.2e+11]
     flops_per_s: 6.5e+13
 """
 IMAGE = b"""description: small
@@ -193,6 +202,8 @@ LOGS = (
 )
 PROGRESS = (
     format_progress(ProgressLine("generate", 3, 10)).encode(),
+    format_progress(ProgressLine("generate", 4, 10, 1 << 30, 512, 2, 5)).encode(),
+    b'@progress ["generate", 3, 10]',
     format_progress(ProgressLine("load", 0, 1)).encode(),
 )
 COMMANDS = (

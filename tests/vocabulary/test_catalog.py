@@ -80,3 +80,20 @@ def test_a_model_without_what_a_format_is_made_from_goes_without_it(tmp_path: Pa
         edited(tmp_path, "models.yaml", "convert_from: hf, using: autoawq", "convert_from: none, using: autoawq")
     )
     assert "awq-autoawq" not in catalog.models["llama-2-7b-chat"].weights
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "bandwidth_bytes_per_s: [1.555e+12, 2.039e+12]",
+            "bandwidth_bytes_per_s: [1.555e+12]",
+            "give one for each size",
+        ),
+        ("bandwidth_bytes_per_s: [3.2e+11]", "bandwidth_bytes_per_s: [0]", "give rates above 0"),
+        ("flops8_per_s: 6.24e+14", "flops8_per_s: -1", "give rates above 0"),
+    ],
+)
+def test_a_gpu_whose_rates_can_not_be_computed_with_is_an_error(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(UsageError, match=rf"gpus\.yaml: (a100|t4): .*{said}"):
+        load_catalog(edited(tmp_path, "gpus.yaml", old, new))

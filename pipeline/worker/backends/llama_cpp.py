@@ -11,11 +11,13 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipeline.analysis import memory
+from pipeline.entries import Attention, Sampling
 from pipeline.worker.backend import Backend, Completion, MemoryUse, OnStep, Request, Settings, Setup
 from pipeline.worker.cuda_libraries import import_with_cuda
 from pipeline.worker.telemetry import device_meter
@@ -24,6 +26,7 @@ xllamacpp = import_with_cuda("xllamacpp")
 
 ALL_LAYERS = 9999
 CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to a multiple of this
+CACHE_BITS = {"f32": 32, "f16": 16, "bf16": 16, "q8_0": 8.5}
 LOG_WARNINGS = 2  # llama.cpp's verbosity that keeps errors and warnings
 
 
@@ -55,6 +58,7 @@ class LlamaCpp:
         self._params = _params(setup)
         self._server: Any = None
         self._busy_slots = 0
+        self._cached_prompt_tokens = 0
 
     def load(self) -> None:
         """Raises RuntimeError where a GPU is asked for and this build of llama.cpp has none, or leaves it empty."""
@@ -71,7 +75,10 @@ class LlamaCpp:
         return [self._tokenize(prompt, special=True) for prompt in prompts]
 
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
-        """One server request for each run of requests with the same limit: a server request has one limit."""
+        """One server request for each run of requests with the same limit: a server request has one limit.
+
+        It has one seed too: the draws of its documents are the same numbers, each over its own probabilities.
+        """
         for _limit, group in groupby(requests, key=lambda request: request.max_new_tokens):
             outputs = [_Output(request) for request in group]
             unfinished = []
@@ -85,8 +92,11 @@ class LlamaCpp:
                 yield self._completion(output)
 
     def memory(self) -> MemoryUse:
-        """The server tells the size of the weights' tensors, but not that of its KV cache."""
-        return MemoryUse(weights_bytes=self._ask("/v1/models")["data"][0]["meta"]["size"])
+        """The server tells the size of the weights' tensors; that of its KV cache follows from the model's shape."""
+        return MemoryUse(
+            weights_bytes=self._ask("/v1/models")["data"][0]["meta"]["size"],
+            kv_cache_bytes=kv_cache_bytes(self._setup.attention, self._params),
+        )
 
     def settings(self) -> Settings:
         """dtype is that of llama.cpp's activations, whatever the weights are stored in."""
@@ -111,6 +121,7 @@ class LlamaCpp:
                 "kv_unified": params.kv_unified,
                 "system_info": xllamacpp.get_system_info().strip(),
             },
+            cached_prompt_tokens=self._cached_prompt_tokens,
         )
 
     def close(self) -> None:
@@ -120,7 +131,8 @@ class LlamaCpp:
     def _stream(self, outputs: Sequence[_Output], on_step: OnStep | None) -> Iterator[_Output]:
         """Run all outputs' requests at once; yield each when llama.cpp has ended it or its last id is in eos_ids."""
         request = outputs[0].request
-        body = self._sampling([list(output.request.prompt_ids) for output in outputs], request.max_new_tokens)
+        prompts = [list(output.request.prompt_ids) for output in outputs]
+        body = self._body(prompts, request.max_new_tokens, request.seed)
         running: set[int] = set()
         yielded: set[int] = set()
         with self._post("/completion", {**body, "stream": True}) as response:
@@ -130,6 +142,7 @@ class LlamaCpp:
                 self._busy_slots = max(self._busy_slots, len(running))
                 if chunk["stop"]:
                     running.discard(index)
+                    self._cached_prompt_tokens += chunk["timings"]["cache_n"]
                 if index in yielded:
                     continue  # llama.cpp goes on after an id of eos_ids that it does not take for an end itself
                 output = outputs[index]
@@ -169,9 +182,12 @@ class LlamaCpp:
         while not self._is_complete(output):
             prompt_ids = [*output.request.prompt_ids, *output.ids]
             budget = output.request.max_new_tokens - len(output.ids)
-            answer = self._ask("/completion", self._sampling(prompt_ids, budget))
+            # what was drawn up to here must not be drawn again
+            seed = output.request.seed + len(output.ids)
+            answer = self._ask("/completion", self._body(prompt_ids, budget, seed))
             if not answer["tokens"]:
                 raise RuntimeError(f"llama.cpp generated nothing for {output.request.id} ({answer['stop_type']})")
+            self._cached_prompt_tokens += answer["timings"]["cache_n"]
             output.ids += answer["tokens"]
             output.text += answer["content"]
             if on_step is not None and len(output.ids) > output.reported:
@@ -186,14 +202,12 @@ class LlamaCpp:
         ended = output.ids[-1] in self._setup.eos_ids
         return Completion(output.request.id, output.text, tuple(output.ids), "stop" if ended else "length")
 
-    def _sampling(self, prompt: Sequence[Any], limit: int) -> dict[str, Any]:
+    def _body(self, prompt: Sequence[Any], limit: int, seed: int) -> dict[str, Any]:
         return {
             "prompt": prompt,
             "n_predict": limit,
-            "temperature": 0,
-            "top_k": 1,
-            "samplers": ["top_k"],  # no penalty or filter stands between the logits and the highest of them
-            "seed": self._setup.seed,
+            **sampling_arguments(self._setup.sampling),
+            "seed": seed,
             "cache_prompt": False,
             "return_tokens": True,
         }
@@ -225,6 +239,19 @@ class LlamaCpp:
             connection.close()  # ends what is still running of the request
 
 
+def sampling_arguments(sampling: Sampling) -> dict[str, Any]:
+    """What a request says of it. samplers: what stands between the logits and the draw, in order; no penalty does.
+
+    llama.cpp's own order has the temperature last; here it comes first, as in other engines, so that top_p counts the
+    probabilities that are drawn from.
+    """
+    if sampling.strategy == "greedy":
+        return {"temperature": 0, "top_k": 1, "samplers": ["top_k"]}
+    given = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
+    asked = {name: value for name, value in given.items() if value is not None}
+    return {**asked, "samplers": list(asked)}
+
+
 def _require_gpu() -> None:
     """Not to be called later: xllamacpp's answer leaves ggml's log unfiltered, which has a line for each step."""
     devices = xllamacpp.get_device_info()
@@ -244,6 +271,26 @@ def check_offloaded(risen_bytes: int | None, weights_bytes: int) -> None:
             "llama.cpp runs on cpu here, cuda was asked for: "
             f"loading {weights_bytes} bytes of weights took {risen_bytes} bytes of the GPU's memory"
         )
+
+
+def kv_cache_bytes(attention: Attention | None, params: Any) -> int | None:
+    """What llama.cpp reserves for keys and values, as it logs it: for each slot all of its context.
+
+    A layer with a window gets room for that and for the tokens of one pass (n_ubatch) on top. None where the model's
+    shape isn't known, or the values are of a type that isn't in CACHE_BITS.
+    """
+    kinds = [_label(kind) for kind in (params.cache_type_k, params.cache_type_v)]
+    if attention is None or not CACHE_BITS.keys() >= set(kinds):
+        return None
+    bits = [CACHE_BITS[kind] for kind in kinds]
+    window = _context_of(attention.window + params.n_ubatch)
+    slots: int = params.n_parallel
+    slot_bytes = memory.kv_cache_bytes(replace(attention, window=window), params.n_ctx // slots, sum(bits) / 2)
+    return slots * slot_bytes
+
+
+def _context_of(tokens: int) -> int:
+    return -(-tokens // CONTEXT_STEP) * CONTEXT_STEP
 
 
 def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
@@ -266,7 +313,7 @@ def _params(setup: Setup) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(setup.weights)
     params.n_parallel = setup.batch_size or 1
-    params.n_ctx = params.n_parallel * -(-setup.max_length // CONTEXT_STEP) * CONTEXT_STEP
+    params.n_ctx = params.n_parallel * _context_of(setup.max_length)
     params.n_gpu_layers = ALL_LAYERS if setup.device == "cuda" else 0
     params.no_op_offload = setup.device == "cpu"
     params.fit_params = False  # what does not fit must fail, not shrink silently

@@ -1,4 +1,4 @@
-"""Adapter for Hugging Face transformers: static batches, left padding, greedy decoding.
+"""Adapter for Hugging Face transformers: static batches, left padding.
 
 The methods import the engine, so that the pure functions below can be used without it.
 """
@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from pipeline.entries import Sampling
 from pipeline.worker.backend import Backend, Completion, MemoryUse, OnStep, Request, Settings, Setup
 from pipeline.worker.batches import Batches
 
@@ -42,6 +43,7 @@ class TransformersBackend:
         self._tokenizer: Any = None
         self._model: Any = None
         self._batches = setup.batches or Batches(setup.batch_size or 1, shrink=False)
+        self._largest_cache_bytes = 0
 
     def load(self) -> None:
         import transformers
@@ -64,7 +66,7 @@ class TransformersBackend:
         self._check_device()
         # In place of the checkpoint's own, which may sample, penalise repetition or end on other ids.
         self._model.generation_config = transformers.GenerationConfig(
-            do_sample=False, eos_token_id=list(setup.eos_ids) or None, pad_token_id=self._pad_id()
+            **sampling_arguments(setup.sampling), eos_token_id=list(setup.eos_ids) or None, pad_token_id=self._pad_id()
         )
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
@@ -82,7 +84,12 @@ class TransformersBackend:
             yield Completion(request.id, text, output_ids, finish_reason)
 
     def memory(self) -> MemoryUse:
-        return MemoryUse(weights_bytes=self._model.get_memory_footprint() + _quantization_constants_bytes(self._model))
+        """kv_cache_bytes: of the largest batch as it ended, in warm-up and search for the batch size too."""
+        return MemoryUse(
+            weights_bytes=self._model.get_memory_footprint() + _quantization_constants_bytes(self._model),
+            kv_cache_bytes=self._largest_cache_bytes or None,
+            kv_cache_grows=True,
+        )
 
     def settings(self) -> Settings:
         """Raises RuntimeError where weights have left the device since they were loaded."""
@@ -98,6 +105,7 @@ class TransformersBackend:
                 "device": str(self._model.device),
                 "quantization_config": quantization_arguments(self._setup.options, self._setup.dtype),
             },
+            cached_prompt_tokens=0,  # each batch has a cache of its own
         )
 
     def close(self) -> None:
@@ -128,6 +136,8 @@ class TransformersBackend:
         device = self._model.device
         longest = max(request.max_new_tokens for request in batch)
         report = StepReport(batch, self._setup.eos_ids, on_step) if on_step else None
+        if self._setup.sampling.strategy == "sample":
+            torch.manual_seed(batch[0].seed)  # of the GPU's generator too
         try:
             with torch.inference_mode():
                 output = self._model.generate(
@@ -136,13 +146,21 @@ class TransformersBackend:
                     max_new_tokens=longest,
                     min_new_tokens=longest if any(request.full_length for request in batch) else None,
                     stopping_criteria=[report] if report else [],
+                    return_dict_in_generate=True,  # for the cache, as the engine made it
                 )
         except Exception:
             if report:
                 report.take_back()
             raise
-        new_ids: list[list[int]] = output[:, len(ids[0]) :].tolist()
+        self._largest_cache_bytes = max(self._largest_cache_bytes, cache_bytes(output.past_key_values))
+        new_ids: list[list[int]] = output.sequences[:, len(ids[0]) :].tolist()
         return new_ids
+
+
+def cache_bytes(cache: Any) -> int:
+    """What a transformers Cache holds: keys and values of all layers, of one with a window no more than that."""
+    tensors = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
+    return sum(tensor.nbytes for tensor in tensors)
 
 
 class StepReport:
@@ -200,6 +218,14 @@ def check_device(found: Collection[str], asked: str) -> None:
     where = "cpu" if others & {"cpu", "meta"} else ", ".join(sorted(others)) or "no device"
     listed = ", ".join(sorted(found))
     raise RuntimeError(f"transformers runs on {where} here, {asked} was asked for: the weights are on {listed}")
+
+
+def sampling_arguments(sampling: Sampling) -> dict[str, Any]:
+    """What GenerationConfig says of it: every field, since for one that is missing transformers has its own."""
+    if sampling.strategy == "greedy":
+        return {"do_sample": False}
+    top_p = 1.0 if sampling.top_p is None else sampling.top_p
+    return {"do_sample": True, "temperature": sampling.temperature, "top_p": top_p, "top_k": sampling.top_k or 0}
 
 
 def longest_first(requests: Sequence[Request]) -> list[Request]:

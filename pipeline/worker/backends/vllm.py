@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
+from pipeline.entries import Sampling
 from pipeline.errors import UsageError
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings, Setup
 
-__all__ = ["VllmBackend", "WorkerReport", "create", "engine_arguments"]
+__all__ = ["VllmBackend", "WorkerReport", "create", "engine_arguments", "sampling_arguments"]
 
 CLOSE_LIMIT_S = 30.0
 
@@ -45,6 +46,14 @@ def engine_arguments(setup: Setup) -> dict[str, Any]:
     if setup.batch_size is not None:
         defaults["max_num_seqs"] = setup.batch_size
     return {**defaults, **setup.options, **fixed}
+
+
+def sampling_arguments(sampling: Sampling, seed: int) -> dict[str, Any]:
+    """What SamplingParams says of it. seed: of the request, so that no other's draws depend on it nor it on theirs."""
+    if sampling.strategy == "greedy":
+        return {"temperature": 0.0}
+    top_p = 1.0 if sampling.top_p is None else sampling.top_p
+    return {"temperature": sampling.temperature, "top_p": top_p, "top_k": sampling.top_k or 0, "seed": seed}
 
 
 class WorkerReport:
@@ -87,6 +96,7 @@ class VllmBackend:
         self._llm: Any = None
         self._report: Mapping[str, Any] = {}
         self._largest_step = 0
+        self._cached_prompt_tokens = 0
 
     def load(self) -> None:
         """Raises RuntimeError where vLLM was built for, or sees, another device than asked for."""
@@ -117,7 +127,7 @@ class VllmBackend:
         unfinished: dict[str, list[int]] = {request.id: [] for request in requests}
         try:
             for request in requests:
-                engine.add_request(request.id, tokens_input(list(request.prompt_ids)), self._greedy(request, kind))
+                engine.add_request(request.id, tokens_input(list(request.prompt_ids)), self._parameters(request, kind))
             while unfinished:
                 outputs = engine.step()
                 if on_step is not None and outputs:
@@ -126,18 +136,19 @@ class VllmBackend:
                 for output in outputs:
                     unfinished[output.request_id].extend(output.outputs[0].token_ids)
                     if output.finished:
+                        self._cached_prompt_tokens += output.num_cached_tokens or 0
                         ids = unfinished.pop(output.request_id)
                         yield self._completion(output.request_id, ids, output.outputs[0].finish_reason)
         finally:
             if unfinished:
                 engine.abort_request(list(unfinished))
 
-    def _greedy(self, request: Request, kind: Any) -> Any:
+    def _parameters(self, request: Request, kind: Any) -> Any:
         from vllm import SamplingParams
 
         # ignore_eos drops the tokenizer's end id, so that stop_token_ids alone end a completion
         return SamplingParams(
-            temperature=0.0,
+            **sampling_arguments(self._setup.sampling, request.seed),
             max_tokens=request.max_new_tokens,
             ignore_eos=True,
             stop_token_ids=list(self._setup.eos_ids),
@@ -152,6 +163,7 @@ class VllmBackend:
         return Completion(request_id, text, tuple(ids), cast(Literal["stop", "length"], reason))
 
     def memory(self) -> MemoryUse:
+        """As the worker's tensors were once the model was loaded."""
         return MemoryUse(self._report["weights_bytes"], self._report["kv_cache_bytes"])
 
     def settings(self) -> Settings:
@@ -176,7 +188,9 @@ class VllmBackend:
                 "block_size": config.cache_config.block_size,
                 "enforce_eager": config.model_config.enforce_eager,
                 "compilation_mode": config.compilation_config.mode.name,
+                "enable_prefix_caching": config.cache_config.enable_prefix_caching,
             },
+            cached_prompt_tokens=self._cached_prompt_tokens,
         )
 
     def close(self) -> None:

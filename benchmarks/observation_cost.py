@@ -17,7 +17,6 @@ from pipeline import codec
 from pipeline.catalog import load_catalog
 from pipeline.files import read_json
 from pipeline.host.environments import environment_folder, process_environment
-from pipeline.results import Phase
 from pipeline.spec import Job
 from pipeline.worker import requests as prompts
 from pipeline.worker import runner
@@ -46,7 +45,7 @@ def measure(job: Job, roots: runner.Roots, rounds: int) -> dict[str, float]:
     return {"on_s": with_it, "off_s": without, "ratio": with_it / without}
 
 
-def quiet(_phase: Phase, _done: int, _total: int) -> None:
+def quiet(*_: object) -> None:
     """Nobody watches."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.catalog import Catalog, find
 from pipeline.datasets import Dataset
 from pipeline.documents import choose, fingerprint, read_documents
-from pipeline.entries import Model, Prompt
+from pipeline.entries import Model, Preset, Prompt, Sampling
 from pipeline.gpus import detect_gpus
 from pipeline.hardware import Hardware, choose_hardware
 from pipeline.options import DEFAULT_DOCS, Options
@@ -16,12 +16,13 @@ from pipeline.spec import Workload
 
 @dataclass(frozen=True)
 class Choices:
-    """dataset: the name or file that --dataset gave, or the hardware's default."""
+    """dataset: the name or file that --dataset gave, or the hardware's default. preset: None without --preset."""
 
     hardware: Hardware
     model: Model
     prompt: Prompt
     dataset: str
+    preset: Preset | None = None
 
 
 def resolve_choices(options: Options, catalog: Catalog, *, hypothetical: bool = False) -> Choices:
@@ -35,7 +36,8 @@ def resolve_choices(options: Options, catalog: Catalog, *, hypothetical: bool = 
     defaults = catalog.defaults[hardware.gpu.device]
     model = find(catalog.models, options.model or defaults.model, "model")
     prompt = find(catalog.prompts, options.prompt or model.prompt, "prompt")
-    return Choices(hardware, model, prompt, options.dataset or defaults.dataset)
+    preset = find(catalog.presets, options.preset, "preset") if options.preset else None
+    return Choices(hardware, model, prompt, options.dataset or defaults.dataset, preset)
 
 
 def make_request(options: Options, choices: Choices, dataset: Dataset, data: Path, launcher: str) -> Request:
@@ -54,8 +56,9 @@ def make_request(options: Options, choices: Choices, dataset: Dataset, data: Pat
     )
     # Without a name the workload names the run, so that the same command finds what it did before.
     name = f"{choices.hardware.gpu.name}-{choices.model.name}-{dataset.name}-{docs}x{options.max_new_tokens}"
+    preset = choices.preset
     return Request(
-        run=options.run or name,
+        run=options.run or (f"{name}-{preset.name}" if preset else name),
         scenario=options.scenario,
         batch_size=options.batch_size,
         find_batch_size=options.find_batch_size,
@@ -65,5 +68,8 @@ def make_request(options: Options, choices: Choices, dataset: Dataset, data: Pat
         model=choices.model,
         launcher=launcher,
         allow_pickle=options.allow_pickle,
+        repeats=options.repeats,
         longest_document_bytes=max(len(document.document.encode()) for document in chosen),
+        sampling=preset.sampling if preset else Sampling(),
+        preset=preset.name if preset else None,
     )

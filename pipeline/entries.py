@@ -45,6 +45,7 @@ class Preset:
     """Settings of published results, to reproduce them; what ran so is never ranked.
 
     experiments: those whose published rows ran so. dtype: of the weights where it was published, else the hardware's.
+    chat_template: whether the model's stands around the prompt; without, a chat model is fed the prompt as bare text.
     """
 
     name: Name
@@ -55,6 +56,7 @@ class Preset:
     max_new_tokens: int
     sampling: Sampling = Sampling()
     dtype: Mapping[Name, str] = field(default_factory=dict)
+    chat_template: bool = True
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ class Image:
     is its engine, of that name or with the variant's device after it; the locks have its versions. shrinks_batch:
     whether its adapter takes its batch size from Setup.batches, and so can change it once loaded. environment:
     variables of its processes; {compile_cache} in a value stands for a folder that outlives a job. build_environment:
-    variables for building its build_packages, which the user's own replace.
+    variables for building its build_packages, which the user's own replace. extra: no experiment needs it, and it is
+    made for who asks for what it does.
     """
 
     name: ImageName
@@ -188,6 +191,7 @@ class Image:
     provides: Identifier | None = None
     engine: PackageName | None = None
     shrinks_batch: bool = False
+    extra: bool = False
     environment: Mapping[Variable, Line] = field(default_factory=dict)
     build_environment: Mapping[Variable, Line] = field(default_factory=dict)
 
@@ -206,6 +210,7 @@ class WeightsSource:
     kind: real, rtn (round-to-nearest quantised here) or synthetic (random).
     size_gb: of all files, in units of 10^9 bytes, where that is known before they are there.
     bits: that a parameter of the linear layers takes in them, scales included; None for weights that aren't quantised.
+    output_bits: of the output layer, where it is quantised too.
     """
 
     source: Literal["hub", "pypi", "convert"]
@@ -221,6 +226,7 @@ class WeightsSource:
     image: ImageName | None = None
     size_gb: float | None = None
     bits: float | None = None
+    output_bits: float | None = None
 
 
 @dataclass(frozen=True)
@@ -269,7 +275,8 @@ class Model:
 class Gpu:
     """A kind of GPU that --gpu can name. match: a regular expression for a whole word of the driver's name for it.
 
-    bandwidth_bytes_per_s, flops_per_s, flops8_per_s: see Rates, as listed by the vendor.
+    bandwidth_bytes_per_s, flops_per_s, flops8_per_s: see Rates, as listed by the vendor; the bandwidth for each of the
+    sizes in memory_gib.
     """
 
     name: Name
@@ -277,7 +284,7 @@ class Gpu:
     compute_capability: float
     memory_gib: tuple[float, ...]
     dtype: str
-    bandwidth_bytes_per_s: float
+    bandwidth_bytes_per_s: tuple[float, ...]
     flops_per_s: float
     flops8_per_s: float | None = None
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import codec
+from pipeline.analysis.roofline import precision
 from pipeline.entries import Experiment, Image, Model, Variant
 from pipeline.files import sha256_files, sha256_json
 from pipeline.hardware import Hardware
 from pipeline.plan import REPOSITORY, Request, Selected, Skipped
 from pipeline.results import SCHEMA_VERSION, JobSummary
-from pipeline.spec import HostFacts, Job, JobModel, JobWeights
+from pipeline.spec import HostFacts, Job, JobModel, JobWeights, Precision
 
 KEY_DIGITS = 8
 
@@ -31,14 +32,18 @@ def make_job(
         "launcher": request.launcher,
         "scenario": request.scenario,
         "launch": request.launch,
+        "repeats": request.repeats,
         "dtype": dtype,
         "options": options,
         "batch_size": effective_batch_size(experiment, batch_size, request),
         "find_batch_size": request.find_batch_size and _can_shrink(selected, request),
         "on_oom": "shrink" if request.on_oom != "fail" and _can_shrink(selected, request) else "fail",
         "allow_pickle": request.allow_pickle and model is not None,
+        "sampling": codec.encode(request.sampling),
+        "preset": request.preset,
         "gpu": codec.encode(hardware.gpu),
         "model": codec.encode(_job_model(model)) if model else None,
+        "precision": codec.encode(_precision(experiment, model, dtype)),
         "weights": codec.encode(weights),
         "workload": codec.encode(request.workload),
         "lock_sha256": sha256_files(REPOSITORY, [lock_path(selected.image, selected.variant)]),
@@ -96,6 +101,7 @@ def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardw
     experiment = planned.experiment
     model = request.model if experiment.weights is not None else None
     identity = [experiment.name, model.name if model else None, request.scenario, request.launch, request.launcher]
+    identity.append(request.preset)
     key = sha256_json([*identity, codec.encode(request.workload), codec.encode(hardware.gpu)])
     summary = JobSummary(
         key=key,
@@ -112,14 +118,17 @@ def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardw
         launcher=request.launcher,
         scenario=request.scenario,
         launch=request.launch,
+        repeats=request.repeats,
         workload=request.workload,
+        preset=request.preset,
     )
     return summary, f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
 
 
 def slug(experiment: Experiment, model: Model | None, request: Request) -> str:
-    """The readable part of a job's folder name."""
-    parts = [experiment.name, *([model.name] if model else []), request.scenario]
+    """The readable part of a job's folder name, with its launch from the second on."""
+    launch = [str(request.launch)] if request.launch > 1 else []
+    parts = [experiment.name, *([model.name] if model else []), request.scenario, *launch]
     return ".".join(parts)
 
 
@@ -136,6 +145,12 @@ def code_sha256() -> str:
     return sha256_files(package, files)
 
 
+def _precision(experiment: Experiment, model: Model | None, dtype: str) -> Precision | None:
+    if model is None or experiment.weights is None:
+        return None
+    return precision(model.weights[experiment.weights], experiment.memory, dtype)
+
+
 def _job_model(model: Model) -> JobModel:
     return JobModel(
         name=model.name,
@@ -144,4 +159,7 @@ def _job_model(model: Model) -> JobModel:
         bos_id=model.bos_id,
         prompt_prefix=model.prompt_prefix,
         prompt_suffix=model.prompt_suffix,
+        linear_parameters=model.linear_parameters,
+        output_parameters=model.output_parameters,
+        attention=model.attention,
     )

@@ -178,8 +178,9 @@ class Roofline:
     """A lower bound on generate_s for exactly this workload on that hardware; see pipeline/analysis/roofline.py.
 
     rates: what it was computed with. bound_s = prefill_s + decode_s. weights_s, kv_cache_s, arithmetic_s: what each
-    alone would take over the whole workload. bound_by: the largest part of what decides it. fraction: bound_s over the
-    measured generate_s, None where that isn't known.
+    alone would take over the whole workload, the last None where the hardware's rate isn't known and is left out of the
+    bound. step_weights_s: what reading the weights takes once. bound_by: the largest part of what decides it. fraction:
+    bound_s over the measured generate_s, None where that isn't known.
     """
 
     rates: Rates
@@ -188,6 +189,7 @@ class Roofline:
     decode_s: float
     weights_s: float
     kv_cache_s: float
-    arithmetic_s: float
+    arithmetic_s: float | None
+    step_weights_s: float
     bound_by: Literal["weights", "kv_cache", "arithmetic"]
     fraction: float | None = None

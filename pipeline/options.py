@@ -1,20 +1,22 @@
 """The options that the orchestrator's and the worker's command lines share: one definition, one help, one check."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.catalog import Catalog
-from pipeline.entries import Scenario
+from pipeline.catalog import Catalog, find
+from pipeline.entries import Preset, Scenario
 from pipeline.errors import UsageError
 from pipeline.hardware import AUTO, CPU
 from pipeline.names import check_name
 from pipeline.plain import shown
-from pipeline.spec import OnOutOfMemory
+from pipeline.spec import MOST_REPEATS, OnOutOfMemory
 
 DEFAULT_DOCS = 100
 LARGEST_NUMBER = 2**31 - 1
 DEFAULT_MAX_NEW_TOKENS = 300
+DEFAULT_SCENARIO: Scenario = "offline"
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,42 @@ class Options:
     run: str | None
     allow_pickle: bool
     resume_documents: bool
+    repeats: int
+    preset: str | None
 
 
-def check_options(given: argparse.Namespace) -> None:
-    """Check a parsed command line's shared options against each other; a UsageError names the option and the mend."""
+def settle_options(given: argparse.Namespace, catalog: Catalog, experiments: Sequence[str]) -> None:
+    """Fill in what wasn't said of the workload, by the preset or else the defaults, and check the options.
+
+    experiments: that are to run. A UsageError names the option, what contradicts it, and the mend.
+    """
+    defaults = {"prompt": None, "scenario": DEFAULT_SCENARIO, "max_new_tokens": DEFAULT_MAX_NEW_TOKENS}
+    if given.preset is not None:
+        preset = find(catalog.presets, given.preset, "preset")
+        defaults = {name: getattr(preset, name) for name in defaults}
+        _check_against(preset, given, defaults, experiments)
+    for name, value in defaults.items():
+        if getattr(given, name) is None:
+            setattr(given, name, value)
+    _check(given)
+
+
+def _check_against(
+    preset: Preset, given: argparse.Namespace, fixed: Mapping[str, Any], experiments: Sequence[str]
+) -> None:
+    for name, value in fixed.items():
+        asked, option = getattr(given, name), f"--{name.replace('_', '-')}"
+        if asked not in (None, value):
+            raise UsageError(f"{option} {asked}: --preset {preset.name} sets {option} {value}; leave one of them out")
+    for experiment in experiments:
+        if experiment not in preset.experiments:
+            raise UsageError(
+                f"--experiment {experiment}: --preset {preset.name} holds for {', '.join(preset.experiments)}; "
+                "take one of those, or leave --preset out"
+            )
+
+
+def _check(given: argparse.Namespace) -> None:
     if given.run is not None:
         check_name(given.run, "--run")
     if given.scenario == "single" and given.batch_size not in (None, 1):
@@ -48,6 +82,11 @@ def check_options(given: argparse.Namespace) -> None:
         raise UsageError("--find-batch-size: scenario single runs one document at a time; take --scenario offline")
     if given.find_batch_size and given.batch_size is not None:
         raise UsageError(f"--batch-size {given.batch_size}: --find-batch-size looks for it; leave one of them out")
+    if given.repeats > 1 and given.resume_documents:
+        raise UsageError(
+            f"--repeats {given.repeats}: a job that goes on from an interrupted one has no speed to repeat; leave out "
+            "--resume-documents or --repeats"
+        )
 
 
 def add_hardware_options(group: argparse._ArgumentGroup, catalog: Catalog) -> None:
@@ -82,13 +121,10 @@ def add_workload_options(group: argparse._ArgumentGroup, catalog: Catalog, datas
     )
     group.add_argument(
         "--scenario",
-        default="offline",
         choices=["offline", "single"],
-        help="offline: all documents handed over at once; single: one at a time (default: %(default)s)",
+        help=f"offline: all documents handed over at once; single: one at a time (default: {DEFAULT_SCENARIO})",
     )
-    group.add_argument(
-        "--max-new-tokens", type=positive, default=DEFAULT_MAX_NEW_TOKENS, metavar="N", help="default: %(default)s"
-    )
+    group.add_argument("--max-new-tokens", type=positive, metavar="N", help=f"default: {DEFAULT_MAX_NEW_TOKENS}")
     group.add_argument(
         "--batch-size", type=positive, metavar="N", help="documents a step (default: each experiment's own)"
     )
@@ -103,6 +139,19 @@ def add_workload_options(group: argparse._ArgumentGroup, catalog: Catalog, datas
         help="a batch that runs out of memory is halved and goes on, or fails (default: shrink where the engine can)",
     )
     group.add_argument("--prompt", metavar="NAME", help=f"{', '.join(catalog.prompts)} (default: the model's own)")
+    group.add_argument(
+        "--preset",
+        metavar="NAME",
+        help=f"reproduce published settings (prompt, scenario, sampling, limits, dtype), unranked: "
+        f"{', '.join(catalog.presets)}",
+    )
+    group.add_argument(
+        "--repeats",
+        type=_repeats,
+        default=1,
+        metavar="N",
+        help="time the documents so often in one process, after one warm-up; speed is the mean (default: %(default)s)",
+    )
 
 
 def add_run_option(group: argparse._ArgumentGroup, again: str) -> None:
@@ -121,18 +170,22 @@ def positive(text: str) -> int:
     return _whole(text, 1, "above 0")
 
 
+def _repeats(text: str) -> int:
+    return _whole(text, 1, "above 0", MOST_REPEATS)
+
+
 def seed(text: str) -> int:
     """A whole number from 0 that every engine takes as a seed, for argparse."""
     return _whole(text, 0, "from 0")
 
 
-def _whole(text: str, least: int, words: str) -> int:
+def _whole(text: str, least: int, words: str, most: int = LARGEST_NUMBER) -> int:
     try:
         value = int(text)
     except ValueError:
         value = least - 1
-    if not least <= value <= LARGEST_NUMBER:
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number {words} (and at most {LARGEST_NUMBER})")
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number {words} (and at most {most})")
     return value
 
 

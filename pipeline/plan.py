@@ -1,11 +1,11 @@
 """Planning, as pure functions: which experiments run on this hardware, in which variant, and what they need first."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.catalog import Catalog, find
-from pipeline.entries import Experiment, Image, Model, Scenario, Variant
+from pipeline.entries import Experiment, Image, Model, Sampling, Scenario, Variant
 from pipeline.hardware import Hardware
 from pipeline.spec import OnOutOfMemory, Workload
 
@@ -19,7 +19,8 @@ WhyNot = Callable[[Image, Variant], str | None]
 class Request:
     """What a run's jobs have in common. batch_size: None takes each experiment's own; on_oom: None, what it can.
 
-    longest_document_bytes: of the chosen documents, for what has to be known before a tokenizer is at hand.
+    longest_document_bytes: of the chosen documents, for what has to be known before a tokenizer is at hand. launch,
+    repeats: see Job.
     """
 
     run: str
@@ -34,6 +35,9 @@ class Request:
     resume_documents: bool = False
     allow_pickle: bool = False
     longest_document_bytes: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    preset: str | None = None
+    repeats: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pipeline import codec
 from pipeline.entries import Rates, Scenario
 from pipeline.errors import UsageError
 from pipeline.files import read_bytes, read_json, write_atomically, write_json
-from pipeline.measures import DocumentResult, Metrics, Quality, Roofline, Timing, UsedSettings
+from pipeline.measures import DocumentResult, Metrics, Quality, RepeatSample, Roofline, Timing, UsedSettings
 from pipeline.names import Identifier, ImageName, Name, Sha256
 from pipeline.plain import parse_json, shown
 from pipeline.redact import redact
@@ -26,6 +26,8 @@ DOCUMENTS_FILE = "documents.jsonl"
 REPEATS_FILE = "repeats.jsonl"
 LOG_FILE = "log.txt"
 LARGEST_DOCUMENTS_BYTES = 1 << 31
+
+Line = TypeVar("Line", DocumentResult, RepeatSample)
 
 Status = Literal["ok", "failed", "timed_out", "skipped"]
 Phase = Literal["plan", "prepare", "start", "load", "encode", "search", "warmup", "generate", "score", "save"]
@@ -192,8 +194,8 @@ def read_result(path: Path) -> Result:
     return codec.decode(Result, value, str(path))
 
 
-def document_line(document: DocumentResult) -> str:
-    """One line of documents.jsonl, newline included."""
+def document_line(document: DocumentResult | RepeatSample) -> str:
+    """One line of documents.jsonl or of repeats.jsonl, newline included."""
     return json.dumps(codec.encode(document), ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -204,12 +206,21 @@ def write_documents(folder: Path, documents: Iterable[DocumentResult]) -> None:
 
 def read_documents(path: Path) -> list[DocumentResult]:
     """Read documents.jsonl. A torn last line (the writer was killed) is dropped; damage elsewhere is a UsageError."""
+    return _read_lines(DocumentResult, path)
+
+
+def read_repeats(path: Path) -> list[RepeatSample]:
+    """Read repeats.jsonl, in the order in which it was written; see read_documents."""
+    return _read_lines(RepeatSample, path)
+
+
+def _read_lines(kind: type[Line], path: Path) -> list[Line]:
     *whole, _torn = read_bytes(path, LARGEST_DOCUMENTS_BYTES).split(b"\n")
-    documents = []
+    found = []
     for number, line in enumerate(whole, start=1):
         where = f"{path}: line {number}"
         try:
-            documents.append(codec.decode(DocumentResult, parse_json(line, where), where))
+            found.append(codec.decode(kind, parse_json(line, where), where))
         except UsageError as error:
             raise UsageError(f"{error}; delete the job's folder to run it again") from error
-    return documents
+    return found

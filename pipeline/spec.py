@@ -11,6 +11,10 @@ OnOutOfMemory = Literal["shrink", "fail"]
 """What a batch that runs out of memory does. shrink: it is halved and goes on. fail: it ends the job."""
 
 
+MOST_REPEATS = 1000
+"""Of the timed section in one job; more samples are had from more launches."""
+
+
 @dataclass(frozen=True)
 class Workload:
     """What is summarised and how, the same for all experiments of a run.
@@ -112,7 +116,7 @@ class Job:
     the engine can't do of what was asked, for the result to repeat as warnings; no part of the key either.
     allow_pickle: open weights that are pickles alone. launch: the number of this start of it, from 1, each in a fresh
     process. repeats: how often the timed section runs in it. preset: of published settings that it reproduces.
-    precision: None without a model, or where its shape isn't known.
+    precision: None without a model.
     """
 
     schema_version: int
@@ -156,7 +160,8 @@ class PlanRow:
     reason: why it is skipped, or what it can't do of what was asked.
     variant_reason: why in this variant. to_prepare: what has to be made or fetched first. earlier: the status that an
     earlier command left for this very job; None where there is none or, before the weights are prepared, none can be
-    told.
+    told. launches: how many jobs it is; kept: those of them that an earlier command left done. Where it left several,
+    earlier is of the first that isn't ok.
     """
 
     experiment: str
@@ -169,6 +174,8 @@ class PlanRow:
     batch_size: int | None = None
     to_prepare: tuple[str, ...] = ()
     earlier: str | None = None
+    launches: int = 1
+    kept: int = 0
 
 
 CheckStatus = Literal["pass", "warn", "fail", "skip", "unknown"]

@@ -14,7 +14,7 @@ from pipeline.host.launchers import Launcher
 from pipeline.host.limits import NO_LIMITS, Limits
 from pipeline.host.outcome import broken_failure, collect, failure_of, may_pass
 from pipeline.host.prepare import Prepared
-from pipeline.host.watcher import Watcher
+from pipeline.host.watcher import Queued, Watcher
 from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted, settle
 from pipeline.jobs import make_job, unstarted_job
 from pipeline.plan import Request, Selected, Skipped
@@ -30,12 +30,16 @@ RETRY_PAUSE_S = 5.0
 
 @dataclass(frozen=True)
 class Policy:
-    """limits: of each job's time. retries: further attempts at a job that broke in a way that may pass by itself."""
+    """limits: of each job's time. retries: further attempts at a job that broke in a way that may pass by itself.
+
+    launches: how often each experiment is launched, each time a job of its own in a fresh process.
+    """
 
     rerun: Rerun = "missing"
     fail_fast: bool = False
     limits: Limits = NO_LIMITS
     retries: int = 1
+    launches: int = 1
 
 
 @dataclass(frozen=True)
@@ -51,19 +55,29 @@ class Execution:
     turn: GpuTurn
 
     def run_all(self, planned: Sequence[Selected | Skipped], request: Request, prepared: Prepared) -> list[Result]:
-        """Results in the order of the plan. With fail_fast the first failure ends the run; what follows has none."""
+        """Results in the order of the plan, round by round: the first launch of all experiments, then the second, …
+
+        So a drift of the machine hits all alike. A skipped experiment has one result, of the first round. With
+        fail_fast the first failure ends the run; what follows has none.
+        """
+        launches = range(1, self.policy.launches + 1)
+        jobs = [(item, launch) for launch in launches for item in planned if launch == 1 or isinstance(item, Selected)]
         outcomes = []
-        for number, item in enumerate(planned, start=1):
-            self.watcher.started(item.experiment.name, number, len(planned))
-            outcome = self._run_one(item, request, prepared)
-            if outcome is None:
-                continue
-            result, kept = outcome
-            self.watcher.finished(result, kept)
-            outcomes.append(result)
-            if self.policy.fail_fast and result.status in ("failed", "timed_out"):
-                break
+        with self.watcher.running([self._queued(item, launch) for item, launch in jobs]):
+            for number, (item, launch) in enumerate(jobs, start=1):
+                self.watcher.started(item.experiment.name, number, len(jobs))
+                outcome = self._run_one(item, dataclasses.replace(request, launch=launch), prepared)
+                if outcome is None:
+                    continue
+                result, kept = outcome
+                self.watcher.finished(result, kept)
+                outcomes.append(result)
+                if self.policy.fail_fast and result.status in ("failed", "timed_out"):
+                    break
         return outcomes
+
+    def _queued(self, item: Selected | Skipped, launch: int) -> Queued:
+        return Queued(item.experiment.name, launch, self.policy.launches if isinstance(item, Selected) else 1)
 
     def _run_one(self, item: Selected | Skipped, request: Request, prepared: Prepared) -> tuple[Result, bool] | None:
         """The result and whether it was kept from earlier; None for what the policy leaves out."""

@@ -32,15 +32,20 @@ def _row(item: Selected | Skipped, session: Session, request: Request | None) ->
         variant=item.variant.name,
         variant_reason=item.why,
         to_prepare=tuple(to_prepare),
+        launches=session.arguments.launches,
     )
     if request is None or (form and weights is None):
         return row
-    job = make_job(item, request, session.hardware, weights, HostFacts())
-    earlier = earlier_result(session.arguments.results, job.folder)
+    launches = [dataclasses.replace(request, launch=launch + 1) for launch in range(row.launches)]
+    jobs = [make_job(item, launch, session.hardware, weights, HostFacts()) for launch in launches]
+    found = [earlier_result(session.arguments.results, job.folder) for job in jobs]
+    earlier = [result.status for result in found if result]
+    kept = earlier.count("ok")
     return dataclasses.replace(
         row,
-        action="keep" if earlier and earlier.status == "ok" else "run",
-        dtype=job.dtype if item.model else None,
-        batch_size=job.batch_size,
-        earlier=earlier.status if earlier else None,
+        action="keep" if kept == row.launches else "run",
+        dtype=jobs[0].dtype if item.model else None,
+        batch_size=jobs[0].batch_size,
+        earlier=next((status for status in earlier if status != "ok"), "ok" if earlier else None),
+        kept=kept,
     )

@@ -15,8 +15,8 @@ from pipeline.options import (
     add_hardware_options,
     add_run_option,
     add_workload_options,
-    check_options,
     require_utf8,
+    settle_options,
 )
 from pipeline.worker.runner import Roots
 from pipeline.worker.surroundings import Surroundings
@@ -49,11 +49,12 @@ class WorkerArguments:
     model, weights: of --prepare; None takes the default model, and all formats.
     """
 
-    action: Literal["experiment", "job", "prepare", "self_check"]
+    action: Literal["experiment", "job", "prepare", "self_check", "bertscore"]
     experiment: str | None
     job: Path | None
     model: str | None
     weights: str | None
+    bertscore: str | None
     options: Options
     roots: Roots
 
@@ -62,7 +63,7 @@ def parse(argv: Sequence[str], catalog: Catalog, surroundings: Surroundings | No
     """Parse and check. argparse ends the program with status 2 for what it finds; other faults raise UsageError."""
     require_utf8(argv)
     given = build_parser(catalog, surroundings).parse_args(argv)
-    check_options(given)
+    settle_options(given, catalog, [given.experiment] if given.experiment is not None else [])
     if given.weights is not None and given.prepare is None:
         raise UsageError("--weights: belongs to --prepare; an experiment reads the format that it is made for")
     return WorkerArguments(
@@ -71,16 +72,19 @@ def parse(argv: Sequence[str], catalog: Catalog, surroundings: Surroundings | No
         job=given.job,
         model=given.prepare or given.model,
         weights=given.weights,
+        bertscore=given.bertscore,
         options=Options(**{name: getattr(given, name) for name in Options.__dataclass_fields__}),
         roots=Roots(given.data, given.cache, given.results),
     )
 
 
-def _action(given: argparse.Namespace) -> Literal["experiment", "job", "prepare", "self_check"]:
+def _action(given: argparse.Namespace) -> Literal["experiment", "job", "prepare", "self_check", "bertscore"]:
     if given.experiment is not None:
         return "experiment"
     if given.job is not None:
         return "job"
+    if given.bertscore is not None:
+        return "bertscore"
     return "prepare" if given.prepare is not None else "self_check"
 
 
@@ -121,6 +125,9 @@ def _add_actions(parser: argparse.ArgumentParser, catalog: Catalog, surroundings
     what.add_argument("--self-check", action="store_true", help="check that device, engine and kernels work here")
     what.add_argument(
         "--job", type=Path, metavar="FILE", help="run the job of this file, as the orchestrator does; see --results"
+    )
+    what.add_argument(
+        "--bertscore", metavar="RUN", help="score a finished run's summaries, in the image that is for it"
     )
     group.add_argument("--weights", metavar="FORMAT", help="with --prepare this format alone, such as hf, awq or w4a16")
 

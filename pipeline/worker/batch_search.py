@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pipeline.measures import TriedBatch
 from pipeline.worker.backend import Backend, Request
 from pipeline.worker.batches import Batches, OutOfMemory
-from pipeline.worker.generation import TokenTimes
 from pipeline.worker.telemetry import DeviceMeter, PeakSampler
+from pipeline.worker.token_times import TokenTimes
 
 LIMIT_S = 600.0
 """No batch is tried that would probably end after this; what fits until then is taken."""

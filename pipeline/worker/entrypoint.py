@@ -3,14 +3,17 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pipeline.catalog import Catalog
+from pipeline.bertscore import read_scorer
+from pipeline.catalog import Catalog, under_preset
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.figures import printable
-from pipeline.progress import ProgressLine, format_progress
+from pipeline.progress import NO_READING, Reading, format_progress, progress_line
 from pipeline.redact import redact
 from pipeline.results import Phase
 from pipeline.worker.arguments import WorkerArguments, parse
+from pipeline.worker.bertscore import score_run
 from pipeline.worker.ending import end_on_sigterm, end_with_parent
 from pipeline.worker.job import run_job_file
 from pipeline.worker.prepare import prepare_model
@@ -53,8 +56,11 @@ def act(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings
     if arguments.action == "prepare":
         return prepare(arguments, catalog, surroundings)
     here = require_surroundings(surroundings)
+    if arguments.bertscore is not None:
+        return score_run(arguments.bertscore, catalog, here, roots)
     if arguments.experiment is not None:
-        return Standalone(catalog, here, roots).run(arguments.experiment, arguments.options)
+        known = under_preset(catalog, arguments.options.preset)
+        return Standalone(known, here, roots).run(arguments.experiment, arguments.options)
     from pipeline.worker import self_check  # brings what no job needs
 
     return self_check.run(here.image, here.variant, here.experiments(catalog), here.converters(catalog))
@@ -66,13 +72,14 @@ def prepare(arguments: WorkerArguments, catalog: Catalog, surroundings: Surround
     model = arguments.model or catalog.defaults[require_surroundings(surroundings).variant.device].model
     image = surroundings.image.name if surroundings else None
     allowed = arguments.options.allow_pickle
-    made = prepare_model(catalog, model, arguments.weights, image, roots.cache, roots.data, allowed)
+    known = replace(catalog, models={**read_scorer().catalog(catalog).models, **catalog.models})
+    made = prepare_model(known, model, arguments.weights, image, roots.cache, roots.data, allowed)
     for form, weights in made.items():
         print(f"{model} {form}: {roots.cache / weights.path}")
     return 0
 
 
-def _print_progress(phase: Phase, done: int, total: int) -> None:
+def _print_progress(phase: Phase, done: int, total: int, reading: Reading = NO_READING, /) -> None:
     # in one piece, since it also comes from a thread
-    sys.stdout.write(format_progress(ProgressLine(phase, done, total)) + "\n")
+    sys.stdout.write(format_progress(progress_line(phase, done, total, reading)) + "\n")
     sys.stdout.flush()

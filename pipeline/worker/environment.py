@@ -11,8 +11,11 @@ from pipeline.results import Environment
 from pipeline.spec import HostFacts
 
 
-def capture(device: Device, host: HostFacts) -> Environment:
-    """The environment of this process. The GPU's fields are filled for a job that uses one."""
+def capture(device: Device, host: HostFacts, throttled: tuple[str, ...] = ()) -> Environment:
+    """The environment of this process. The GPU's fields are filled for a job that uses one.
+
+    throttled: what the driver held its clocks down for in the timed section.
+    """
     gpus = detect_gpus() if device == "cuda" else []
     first = gpus[0] if gpus else None
     return Environment(
@@ -31,6 +34,7 @@ def capture(device: Device, host: HostFacts) -> Environment:
         git_commit=host.git_commit,
         git_dirty=host.git_dirty,
         host_os=host.os,
+        throttled=throttled,
     )
 
 

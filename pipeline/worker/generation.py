@@ -5,54 +5,42 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from pipeline.errors import BenchmarkError
 from pipeline.measures import DocumentResult
+from pipeline.progress import NO_READING, Reading
 from pipeline.results import Phase, document_line
 from pipeline.spec import Job
 from pipeline.worker.backend import Backend, Completion, Request
 from pipeline.worker.heartbeat import Heartbeat
 from pipeline.worker.telemetry import DeviceMeter, PeakSampler
-
-Progress = Callable[[Phase, int, int], None]
-"""Called with the phase, the documents done and the documents in all."""
+from pipeline.worker.token_times import TokenTimes
 
 
-@dataclass
-class TokenTimes:
-    """When each request's first and last token arrived; its instances are OnStep callbacks.
+class Progress(Protocol):
+    """Called with the phase, the documents done and in all and, in the timed section, what is seen of the engine."""
 
-    arrived: how many there were, those that were taken back included, so that it only grows.
-    """
-
-    first: dict[str, float] = field(default_factory=dict)
-    last: dict[str, float] = field(default_factory=dict)
-    arrived: int = 0
-
-    def __call__(self, tokens: Mapping[str, int]) -> None:
-        now = time.perf_counter()
-        for request_id, count in tokens.items():
-            if count > 0:
-                self.first.setdefault(request_id, now)
-                self.last[request_id] = now
-                self.arrived += count
-            elif count < 0:  # the attempt failed, and with it what these times stand for
-                self.first.pop(request_id, None)
-                self.last.pop(request_id, None)
+    def __call__(self, phase: Phase, done: int, total: int, reading: Reading = NO_READING, /) -> None: ...
 
 
 @dataclass(frozen=True)
 class Generated:
     """The timed section's raw outcome. documents: in order of completion. energy_j: None where it isn't metered.
 
-    sync_s: of generate_s, what it took to see each document safely on the disk; None where that was not asked for.
+    prefill_s, decode_s: see Timing. throttled: the driver's reasons for lower clocks, and in how many of the readings
+    it gave each. sync_s: of generate_s, what it took to see each document safely on the disk; None where that was not
+    asked for.
     """
 
     documents: list[DocumentResult]
     generate_s: float
     peak_memory_bytes: int | None
     energy_j: float | None
+    prefill_s: float | None = None
+    decode_s: float | None = None
+    throttled: Mapping[str, int] = field(default_factory=dict)
+    readings: int = 0
     sync_s: float | None = None
 
 
@@ -64,12 +52,15 @@ def generate(
     stream: TextIO,
     progress: Progress,
     earlier: int = 0,
+    repeat: int = 1,
+    line: Callable[[DocumentResult], str] = document_line,
 ) -> Generated:
     """The timed section. Each finished document is written at once, so that a crash keeps what was done.
 
     With job.resume_documents it is on the disk before the next is waited for, so that a power cut keeps it too.
     meter: None leaves out token callbacks, telemetry and heartbeats, which is how their cost is measured.
-    earlier: documents that were done before, for progress to count.
+    earlier: documents that were done before, for progress to count. repeat: of the timed section, from 1. line: what is
+    written of a finished document.
     """
     documents: list[DocumentResult] = []
     sync_s = 0.0
@@ -77,10 +68,12 @@ def generate(
     total = earlier + len(requests)
 
     def say(done: int) -> None:
-        progress("generate", earlier + done, total)
+        # of readings that were taken anyway: whatever says this takes none
+        memory = sampler.last_bytes if sampler else None
+        progress("generate", earlier + done, total, Reading(memory, times.arrived or None, repeat, job.repeats))
 
     with ExitStack() as stack:
-        sampler = stack.enter_context(PeakSampler(meter.used_bytes)) if meter else None
+        sampler = stack.enter_context(PeakSampler(meter.used_bytes, meter.throttling)) if meter else None
         energy_before = meter.energy_j() if meter else None
         say(0)
         if meter:
@@ -88,12 +81,14 @@ def generate(
         start = time.perf_counter()
         for batch in hand_overs(requests, job):
             handed_over = time.perf_counter()
+            times.begin(handed_over)
             expected = {request.id: request for request in batch}
             for completion in backend.generate(batch, times if meter else None):
                 now = time.perf_counter()
+                times.end_step()
                 request = expected.pop(completion.id)
                 documents.append(_document_result(request, completion, times, handed_over, now))
-                stream.write(document_line(documents[-1]))
+                stream.write(line(documents[-1]))
                 stream.flush()
                 if job.resume_documents:
                     os.fsync(stream.fileno())
@@ -108,6 +103,10 @@ def generate(
         documents=documents,
         generate_s=end - start,
         peak_memory_bytes=sampler.peak_bytes if sampler else None,
+        prefill_s=times.prefill_s if times.arrived else None,
+        decode_s=times.decode_s if times.arrived else None,
+        throttled=sampler.throttled if sampler else {},
+        readings=sampler.readings if sampler else 0,
         energy_j=energy_after - energy_before if energy_after is not None and energy_before is not None else None,
         sync_s=sync_s if job.resume_documents else None,
     )

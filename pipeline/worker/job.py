@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pipeline import codec
 from pipeline.analysis.failures import classify, load_signatures
+from pipeline.errors import UsageError
 from pipeline.figures import printable
 from pipeline.files import read_json
 from pipeline.names import require_inside
 from pipeline.redact import redact
 from pipeline.results import Failure, Result, now_utc, settings_asked, summarize_job, write_result
-from pipeline.spec import Job
+from pipeline.spec import MOST_REPEATS, Job
 from pipeline.worker import environment
 from pipeline.worker.generation import Progress
 from pipeline.worker.runner import PhaseError, Roots, run
@@ -25,6 +26,8 @@ def run_job_file(path: Path, roots: Roots, progress: Progress) -> Result:
     require_inside(path, roots.results, "--job")
     job = codec.decode(Job, read_json(path), str(path))
     require_own_files(job, roots, str(path))
+    if not 1 <= job.repeats <= MOST_REPEATS:
+        raise UsageError(f"{path}: repeats: {job.repeats} is not from 1 to {MOST_REPEATS}")
     try:
         return run(job, roots, progress)
     except PhaseError as error:

@@ -1,8 +1,7 @@
 """Runs one job: the phases, what is timed in them, and the files that they leave; the adapter only translates."""
 
-import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +12,20 @@ from pipeline.documents import Document
 from pipeline.errors import BenchmarkError
 from pipeline.measures import DocumentResult
 from pipeline.pickles import pickles_in, require_safe
-from pipeline.results import DOCUMENTS_FILE, Phase, Result, write_documents, write_result
+from pipeline.results import DOCUMENTS_FILE, JobSummary, Phase, Result, write_documents, write_result
 from pipeline.spec import Job
 from pipeline.worker import requests as prompts
-from pipeline.worker.backend import Backend, Request, Setup, create_backend
-from pipeline.worker.batch_search import Found, find_batch_size
+from pipeline.worker.backend import Request, Settings, Setup, create_backend
 from pipeline.worker.batches import Batches
-from pipeline.worker.generation import Progress, TokenTimes, generate, hand_overs
-from pipeline.worker.heartbeat import Heartbeat
+from pipeline.worker.engine_run import EngineRun
+from pipeline.worker.generation import Progress
 from pipeline.worker.memory_limit import DataLimit
-from pipeline.worker.outcome import EngineRun, make_result, score
+from pipeline.worker.outcome import make_result, score
+from pipeline.worker.rates import measure, usable_cores
+from pipeline.worker.repeats import generate_repeatedly
 from pipeline.worker.resume import earlier_documents
-from pipeline.worker.telemetry import DeviceMeter, device_meter
+from pipeline.worker.telemetry import device_meter
+from pipeline.worker.warmup import search_batch_size, warm_up
 
 T = TypeVar("T")
 
@@ -56,12 +57,15 @@ def run(job: Job, roots: Roots, progress: Progress) -> Result:
     with _phase("load", progress, 0, docs):
         chosen = load_documents(job, roots)
         earlier = earlier_documents(job, folder, chosen)
+    cores = usable_cores()  # before an engine binds this thread to one of them
     ran = _run_engine(job, roots, chosen, earlier, progress) if len(earlier) < len(chosen) else None
+    arithmetic = job.precision.arithmetic_bits if ran and job.precision else None
+    rates = measure(job.gpu.device, job.dtype, arithmetic, cores) if arithmetic else None
     with _phase("score", progress, docs, docs):
         in_order = _in_order(earlier + (ran.documents if ran else []), chosen)
         (scored, quality_summary), score_s = timed(lambda: score(in_order, chosen))
     with _phase("save", progress, docs, docs):
-        result = make_result(job, ran, scored, len(earlier), quality_summary, score_s)
+        result = make_result(job, ran, scored, len(earlier), quality_summary, score_s, rates)
         write_documents(folder, scored)
         write_result(folder, result)
     return result
@@ -80,6 +84,7 @@ def _run_engine(
             setup = make_setup(job, roots, chosen, batches)
             backend = stack.enter_context(closing(create_backend(job.backend, setup)))
             _, load_s = timed(backend.load)
+            loaded_bytes = meter.used_bytes()
             if job.gpu.device == "cpu" and (job.on_oom == "shrink" or job.find_batch_size):
                 batches.settle = stack.enter_context(DataLimit()).renew
         with _phase("encode", progress, 0, docs):
@@ -91,24 +96,28 @@ def _run_engine(
         found, search_s = None, None
         if job.find_batch_size and fitting:
             with _phase("search", progress, 0, docs):
-                found, search_s = timed(lambda: _search(backend, batches, fitting, meter, progress))
+                found, search_s = timed(lambda: search_batch_size(backend, batches, fitting, meter, progress))
         with _phase("warmup", progress, 0, docs):
             lengths = {request.id: len(request.prompt_ids) for request in fitting}
             shapes = [document for document in chosen if document.id in lengths]
-            _, warmup_s = timed(lambda: _warm_up(backend, batches, shapes, lengths, job, progress))
+            _, warmup_s = timed(lambda: warm_up(backend, batches, shapes, lengths, job, progress))
         before = len(batches.retreats)
         with _phase("generate"), _open_documents(roots.results / job.folder, earlier) as stream:
-            generated = generate(backend, fitting, job, meter, stream, progress, len(earlier))
+            repeats = generate_repeatedly(
+                backend, fitting, job, meter, stream, roots.results / job.folder, progress, len(earlier)
+            )
         with _phase("generate"):
             memory, settings = backend.memory(), backend.settings()
+            _require_own_work(settings)
     return EngineRun(
         requests=requests,
         too_long=too_long,
         load_s=load_s,
+        loaded_bytes=loaded_bytes,
         found=found,
         search_s=search_s,
         warmup_s=warmup_s,
-        generated=generated,
+        repeats=repeats,
         memory=memory,
         settings=settings,
         retreats=tuple(batches.retreats),
@@ -134,7 +143,7 @@ def timed(action: Callable[[], T]) -> tuple[T, float]:
     return value, time.perf_counter() - start
 
 
-def load_documents(job: Job, roots: Roots) -> list[Document]:
+def load_documents(job: Job | JobSummary, roots: Roots) -> list[Document]:
     """The workload's documents, in order; a BenchmarkError if they aren't the ones that the job was planned for."""
     workload = job.workload
     path = roots.data / workload.documents
@@ -160,6 +169,8 @@ def make_setup(job: Job, roots: Roots, chosen: Sequence[Document], batches: Batc
         eos_ids=job.model.eos_ids if job.model else (),
         seed=job.workload.seed,
         batches=batches,
+        sampling=job.sampling,
+        attention=job.model.attention if job.model else None,
     )
 
 
@@ -176,48 +187,6 @@ def split_by_context(requests: Sequence[Request], job: Job) -> tuple[list[Reques
     return fitting, too_long
 
 
-def _search(
-    backend: Backend, batches: Batches, requests: Sequence[Request], meter: DeviceMeter, progress: Progress
-) -> Found:
-    tokens, trying = TokenTimes(), 0
-
-    def say(size: int) -> None:
-        nonlocal trying
-        trying = size
-        progress("search", trying, len(requests))
-
-    with Heartbeat(lambda _: progress("search", trying, len(requests)), lambda: tokens.arrived):
-        return find_batch_size(backend, batches, requests, meter, tokens, say)
-
-
-def _warm_up(
-    backend: Backend,
-    batches: Batches,
-    documents: Sequence[Document],
-    lengths: Mapping[str, int],
-    job: Job,
-    progress: Progress,
-) -> None:
-    """lengths: of each document's prompt, in tokens. Shuffled words often make more: those beyond are left out, since
-    a batch that was found to fit, or a context that the document fits, must do for its warm-up too.
-    """
-    count = batches.size if job.batch_size else prompts.WARMUP_DOCUMENTS
-    shapes = prompts.warmup_documents(documents, count, job.workload.seed)
-    workload = dataclasses.replace(
-        job.workload, max_new_tokens=min(prompts.WARMUP_NEW_TOKENS, job.workload.max_new_tokens)
-    )
-    shuffled = prompts.build_requests(backend, shapes, workload, job.model)
-    requests = [
-        dataclasses.replace(request, prompt_ids=request.prompt_ids[: lengths[request.id.removeprefix(prompts.WARMUP)]])
-        for request in shuffled
-    ]
-    tokens = TokenTimes()
-    with Heartbeat(lambda _: progress("warmup", 0, job.workload.docs), lambda: tokens.arrived):
-        for batch in hand_overs(requests, job):
-            for _completion in backend.generate(batch, tokens):
-                pass
-
-
 @contextmanager
 def _open_documents(folder: Path, earlier: Sequence[DocumentResult]) -> Iterator[TextIO]:
     """documents.jsonl, to be gone on with behind the earlier documents. They are written anew: a torn line goes."""
@@ -225,6 +194,14 @@ def _open_documents(folder: Path, earlier: Sequence[DocumentResult]) -> Iterator
         write_documents(folder, earlier)
     with (folder / DOCUMENTS_FILE).open("a" if earlier else "w", encoding="utf-8") as stream:
         yield stream
+
+
+def _require_own_work(settings: Settings) -> None:
+    if settings.cached_prompt_tokens:
+        raise BenchmarkError(
+            f"the engine took {settings.cached_prompt_tokens} tokens of prompts from earlier requests, so its time is "
+            "that of less work; switch its prefix cache off"
+        )
 
 
 def _in_order(results: Sequence[DocumentResult], chosen: Sequence[Document]) -> list[DocumentResult]:

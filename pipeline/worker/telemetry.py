@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from pipeline.entries import Device
 from pipeline.gpus import nvml
+from pipeline.worker import clocks
 from pipeline.worker.periodic import Periodic
 
 PERIOD_S = 0.5
@@ -22,10 +24,14 @@ MemoryReader = Callable[[], int | None]
 
 @dataclass(frozen=True)
 class DeviceMeter:
-    """used_bytes: memory in use now. energy_j: a counter whose differences are energy; None where there is none."""
+    """used_bytes: memory in use now. energy_j: a counter whose differences are energy; None where there is none.
+
+    throttling: why the driver holds the device's clocks down now, where that is heat or power; see clocks.py.
+    """
 
     used_bytes: MemoryReader
     energy_j: Callable[[], float | None]
+    throttling: Callable[[], Sequence[str]] = tuple
 
 
 @contextmanager
@@ -44,7 +50,9 @@ def device_meter(device: Device) -> Iterator[DeviceMeter]:
         handle = library.nvmlDeviceGetHandleByIndex(0)
         before = library.nvmlDeviceGetMemoryInfo(handle).used
         yield DeviceMeter(
-            lambda: library.nvmlDeviceGetMemoryInfo(handle).used - before, lambda: _energy_j(library, handle)
+            lambda: library.nvmlDeviceGetMemoryInfo(handle).used - before,
+            lambda: _energy_j(library, handle),
+            lambda: clocks.throttling(library, handle),
         )
 
 
@@ -56,11 +64,20 @@ def _energy_j(library: Any, handle: Any) -> float | None:
 
 
 class PeakSampler:
-    """A context that records the largest reading from a thread; `peak_bytes` is None if there was none."""
+    """A context that records the largest and the last reading from a thread; both are None if there was none.
 
-    def __init__(self, read: MemoryReader, period_s: float = PERIOD_S) -> None:
+    throttled: how many of the `readings` that it took had each of the reasons that `throttling` gave.
+    """
+
+    def __init__(
+        self, read: MemoryReader, throttling: Callable[[], Sequence[str]] = tuple, period_s: float = PERIOD_S
+    ) -> None:
         self.peak_bytes: int | None = None
+        self.last_bytes: int | None = None
+        self.throttled: Counter[str] = Counter()
+        self.readings = 0
         self._read = read
+        self._throttling = throttling
         self._periodic = Periodic("telemetry", self._record, period_s)
 
     def __enter__(self) -> "PeakSampler":
@@ -75,8 +92,11 @@ class PeakSampler:
         self._record()
 
     def _record(self) -> None:
+        self.readings += 1
+        self.throttled.update(self._throttling())
         value = self._read()
         if value is not None:
+            self.last_bytes = value
             self.peak_bytes = max(value, self.peak_bytes or 0)
 
 

@@ -6,6 +6,7 @@ from typing import TextIO
 
 from pipeline.figures import gib, name, number, one_line, speed
 from pipeline.measures import Metrics
+from pipeline.progress import NO_READING, Reading
 from pipeline.results import Phase, Result
 
 LINE_PERIOD_S = 10.0
@@ -20,7 +21,7 @@ class PlainProgress:
         self._phase = ""
         self._shown = 0.0
 
-    def __call__(self, phase: Phase, done: int, total: int) -> None:
+    def __call__(self, phase: Phase, done: int, total: int, _reading: Reading = NO_READING, /) -> None:
         now = time.perf_counter()
         if phase == self._phase and now - self._shown < LINE_PERIOD_S:
             return

@@ -15,11 +15,11 @@ from pipeline.spec import Job
 from pipeline.worker.backend import create_backend
 from pipeline.worker.batch_search import find_batch_size
 from pipeline.worker.batches import Batches
-from pipeline.worker.generation import TokenTimes
 from pipeline.worker.requests import build_requests
 from pipeline.worker.runner import Roots, load_documents, make_setup
 from pipeline.worker.surroundings import enter, read_surroundings
 from pipeline.worker.telemetry import device_meter
+from pipeline.worker.token_times import TokenTimes
 
 
 def observe(job: Job, roots: Roots, size: int) -> dict[str, Any]:

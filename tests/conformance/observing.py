@@ -53,7 +53,7 @@ def observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
         [
             *(str(environment / "bin" / "python"), "-m", "tests.conformance.probe", str(folder / "job.json")),
             *("--data", str(launcher.data), "--cache", str(launcher.cache)),
-            *(["--end-early"] if name in ONE_OF_EACH else []),
+            *(["--thoroughly"] if name in ONE_OF_EACH else []),
         ],
         env=process_environment(launcher.cache, item.image, item.variant, network=False),
         capture_output=True,

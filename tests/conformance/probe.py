@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,10 +14,12 @@ from typing import Any
 
 from pipeline import codec
 from pipeline.documents import choose, read_documents
+from pipeline.entries import Sampling
 from pipeline.files import read_json
 from pipeline.spec import Job
+from pipeline.worker import synthetic
 from pipeline.worker.backend import Backend, Request, Setup, create_backend
-from pipeline.worker.requests import build_requests, max_length, prompt_ids_sha256
+from pipeline.worker.requests import build_requests, max_length, prompt_ids_sha256, seeded
 from pipeline.worker.surroundings import enter, read_surroundings
 
 NEW_TOKENS = 12
@@ -35,8 +38,8 @@ class Steps:
             self.tokens[request_id] = self.tokens.get(request_id, 0) + count
 
 
-def observe(job: Job, data: Path, cache: Path, *, end_early: bool) -> dict[str, Any]:
-    """Everything that the conformance tests look at; with end_early, in a second engine, how an output ends early."""
+def observe(job: Job, data: Path, cache: Path, *, thoroughly: bool) -> dict[str, Any]:
+    """Everything that the conformance tests look at; thoroughly: in further engines how an output ends and is drawn."""
     documents = choose(read_documents(data / job.workload.documents), job.workload.docs, job.workload.seed)
     setup = Setup(
         weights=cache / job.weights.path if job.weights else None,
@@ -47,6 +50,7 @@ def observe(job: Job, data: Path, cache: Path, *, end_early: bool) -> dict[str, 
         max_length=max_length(documents, job.workload, job.model),
         eos_ids=job.model.eos_ids if job.model else (),
         seed=0,
+        attention=job.model.attention if job.model else None,
     )
     never_loaded = create_backend(job.backend, setup)
     never_loaded.close()
@@ -68,8 +72,9 @@ def observe(job: Job, data: Path, cache: Path, *, end_early: bool) -> dict[str, 
     }
     backend.close()
     backend.close()
-    if end_early:
+    if thoroughly:
         seen["eos_id"], seen["ended"] = ended_early(job, setup, requests, together[0])
+        seen |= drawn(job, setup)
     seen["children_left"] = children_left()
     return seen
 
@@ -77,14 +82,36 @@ def observe(job: Job, data: Path, cache: Path, *, end_early: bool) -> dict[str, 
 def ended_early(
     job: Job, setup: Setup, requests: Sequence[Request], completion: dict[str, Any]
 ) -> tuple[int, dict[str, Any]]:
-    """A completion made again with the id in its middle for the end-of-sequence id: that id, and what came."""
+    """A completion made again with the id in its middle for the end-of-sequence id: that id, and what came.
+
+    It is drawn from the likeliest token alone, which has to come to the same.
+    """
     ending = completion["output_ids"][NEW_TOKENS // 2]
-    backend = create_backend(job.backend, replace(setup, eos_ids=(ending,)))
+    likeliest = Sampling("sample", temperature=1.0, top_k=1)
+    backend = create_backend(job.backend, replace(setup, eos_ids=(ending,), sampling=likeliest))
     backend.load()
     same = next(request for request in requests if request.id == completion["id"])
     ended = completions(backend, [same], None)[0]
     backend.close()
     return ending, ended
+
+
+def drawn(job: Job, setup: Setup) -> dict[str, Any]:
+    """Completions of a model of random weights, drawn: twice with the same seeds, once with another repeat's."""
+    assert job.weights is not None
+    sampling = Sampling("sample", temperature=1.0, top_p=0.95)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = synthetic.write(job.weights.format, Path(folder))
+        backend = create_backend(job.backend, replace(setup, weights=weights, max_length=64, sampling=sampling))
+        backend.load()
+        requests = [Request(str(number), "", (synthetic.MODEL.bos_id or 0, 40, 50), NEW_TOKENS) for number in range(2)]
+        seen = {
+            "drawn": completions(backend, seeded(requests, job, 1), None),
+            "drawn_again": completions(backend, seeded(requests, job, 1), None),
+            "drawn_otherwise": completions(backend, seeded(requests, job, 2), None),
+        }
+        backend.close()
+    return seen
 
 
 def completions(backend: Backend, requests: Sequence[Request], steps: Steps | None) -> list[dict[str, Any]]:
@@ -111,10 +138,10 @@ def main() -> None:
     parser.add_argument("job", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--end-early", action="store_true")
+    parser.add_argument("--thoroughly", action="store_true")
     arguments = parser.parse_args()
     job = codec.decode(Job, read_json(arguments.job), str(arguments.job))
-    print("\n" + json.dumps(observe(job, arguments.data, arguments.cache, end_early=arguments.end_early)))
+    print("\n" + json.dumps(observe(job, arguments.data, arguments.cache, thoroughly=arguments.thoroughly)))
 
 
 if __name__ == "__main__":  # engines that spawn processes import this module again

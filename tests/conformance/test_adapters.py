@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.analysis.memory import kv_cache_bytes
 from tests.conformance.observing import DOCS, MODEL, ON_A_CPU, ONE_OF_EACH, Observation
 from tests.conformance.probe import NEW_TOKENS
 
@@ -71,6 +72,11 @@ def test_greedy_decoding_repeats_itself(seen: Observation) -> None:
     assert by_id(seen["again"]) == by_id(seen["together"])
 
 
+def test_a_repeat_reads_every_prompt_again(seen: Observation) -> None:
+    """A prefix cache that serves a repeat would make its time that of less work."""
+    assert seen["settings"]["cached_prompt_tokens"] == 0
+
+
 def test_one_at_a_time_begins_like_all_at_once(seen: Observation) -> None:
     """Batched kernels round differently, so texts may part later; a wrong mask or position shows at once."""
     single, together = by_id(seen["single"]), by_id(seen["together"])
@@ -86,6 +92,20 @@ def test_an_end_of_sequence_id_ends_the_output_and_is_part_of_it(seen: Observati
     assert seen["eos_id"] not in ended["output_ids"][:-1]
 
 
+@pytest.mark.parametrize("seen", ONE_OF_EACH, indirect=True)
+def test_drawing_from_the_likeliest_token_alone_is_greedy(seen: Observation) -> None:
+    ended = seen["ended"]
+    greedy = by_id(seen["together"])[ended["id"]]
+    assert ended["output_ids"] == greedy["output_ids"][: len(ended["output_ids"])]
+
+
+@pytest.mark.parametrize("seen", ONE_OF_EACH, indirect=True)
+def test_the_same_seeds_draw_the_same_texts_and_others_draw_others(seen: Observation) -> None:
+    drawn = by_id(seen["drawn"])
+    assert by_id(seen["drawn_again"]) == drawn
+    assert all(other["output_ids"] != drawn[other["id"]]["output_ids"] for other in seen["drawn_otherwise"])
+
+
 def test_quantised_engines_say_so_and_others_do_not(seen: Observation, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["seen"]
     assert (seen["settings"]["quantization"] is None) == (name in ("none", "vllm"))
@@ -98,6 +118,14 @@ def test_the_batch_size_that_was_used_is_known(seen: Observation) -> None:
 def test_the_size_of_the_weights_is_plausible_or_unknown(seen: Observation) -> None:
     weights_bytes = seen["memory"]["weights_bytes"]
     assert weights_bytes is None or MODEL.parameters / 4 < weights_bytes < MODEL.parameters * 8
+
+
+def test_the_kv_cache_has_room_for_the_whole_batch(seen: Observation) -> None:
+    """At least a batch of the shortest prompt's keys and values in 16 bits."""
+    attention = MODEL.attention
+    assert attention is not None
+    tokens = min(len(request["prompt_ids"]) for request in seen["requests"])
+    assert seen["memory"]["kv_cache_bytes"] >= DOCS * kv_cache_bytes(attention, tokens, 16)
 
 
 def test_a_closed_engine_leaves_no_process(seen: Observation) -> None:

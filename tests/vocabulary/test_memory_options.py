@@ -9,7 +9,7 @@ from pipeline.catalog import load_catalog
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
 from pipeline.jobs import make_job, remarks
-from pipeline.options import add_hardware_options, add_run_option, add_workload_options, check_options
+from pipeline.options import add_hardware_options, add_run_option, add_workload_options, settle_options
 from pipeline.plan import Request, Selected, select
 from pipeline.spec import HostFacts, Job, JobGpu, JobWeights
 from tests.builders import make_workload
@@ -75,7 +75,7 @@ def parsed(*arguments: str) -> argparse.Namespace:
     add_workload_options(parser.add_argument_group(), CATALOG, "")
     add_run_option(parser.add_argument_group(), "")
     given = parser.parse_args(arguments)
-    check_options(given)
+    settle_options(given, CATALOG, [])
     return given
 
 

@@ -167,12 +167,18 @@ def test_the_same_job_has_the_same_key() -> None:
         {"scenario": "single"},
         {"batch_size": 3},
         {"launch": 2},
+        {"repeats": 2},
         {"launcher": "docker"},
         {"allow_pickle": True},
     ],
 )
 def test_whatever_decides_the_outcome_changes_the_key(change: dict[str, object]) -> None:
     assert job(request=replace(REQUEST, **change)).key != job().key  # type: ignore[arg-type]
+
+
+def test_a_launch_after_the_first_is_in_its_folders_name() -> None:
+    names = [job(request=replace(REQUEST, launch=launch)).folder.partition("--")[0] for launch in (1, 2, 11)]
+    assert names == ["run/none.gemma-3-270m.offline", *(f"run/none.gemma-3-270m.offline.{n}" for n in (2, 11))]
 
 
 def test_what_opens_no_weights_is_the_same_job_whether_or_not_pickles_are_allowed() -> None:

@@ -65,6 +65,12 @@ def test_a_name_that_is_none_is_refused(place: str, value: str, roots: Roots) ->
         run_job_file(job_file(roots, {place: value}), roots, ignore)
 
 
+@pytest.mark.parametrize("repeats", [0, -1, 10**9])
+def test_no_or_endless_repeats_are_refused(repeats: int, roots: Roots) -> None:
+    with pytest.raises(UsageError, match=rf"job\.json: repeats: {repeats} is not from 1 to 1000"):
+        run_job_file(job_file(roots, {"repeats": repeats}), roots, ignore)
+
+
 def test_a_backend_is_one_module_and_no_other(roots: Roots) -> None:
     with pytest.raises(UsageError, match="name a Python module"):
         run_job_file(job_file(roots, {"backend": "transformers.os"}), roots, ignore)

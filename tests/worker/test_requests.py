@@ -5,8 +5,10 @@ import pytest
 from pipeline.documents import Document
 from pipeline.entries import Prompt
 from pipeline.spec import JobModel
-from pipeline.worker.requests import render_prompt, warmup_documents, with_one_bos
+from pipeline.worker.backend import Request
+from pipeline.worker.requests import render_prompt, seeded, warmup_documents, with_one_bos
 from tests.builders import make_workload
+from tests.worker.test_runner import make_job
 
 MODEL = JobModel("m", 100, (1,), bos_id=2, prompt_prefix="[INST] ", prompt_suffix=" [/INST]")
 DOCUMENTS = [Document(f"d{n}", " ".join(f"word{n}{i}" for i in range(10 * n)), "s") for n in range(1, 6)]
@@ -35,3 +37,16 @@ def test_the_warm_up_takes_the_longest_documents_with_their_words_shuffled() -> 
 
 def test_the_warm_up_is_the_same_every_time() -> None:
     assert warmup_documents(DOCUMENTS, 3, seed=0) == warmup_documents(DOCUMENTS, 3, seed=0)
+
+
+def seeds(repeat: int = 1, launch: int = 1) -> list[int]:
+    requests = [Request(name, "text", (2, 7), 4) for name in ("a", "b")]
+    return [request.seed for request in seeded(requests, make_job(launch=launch), repeat)]
+
+
+def test_each_document_draws_with_a_seed_of_its_own_in_each_repeat_and_launch() -> None:
+    assert len({*seeds(), *seeds(repeat=2), *seeds(launch=2)}) == 6
+
+
+def test_the_same_repeat_of_the_same_launch_draws_with_the_same_seeds() -> None:
+    assert seeds(repeat=2, launch=3) == seeds(repeat=2, launch=3)

@@ -33,7 +33,7 @@ def execute(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> Exec
     def call(backend: StepwiseBackend, **overrides: Any) -> Result:
         monkeypatch.setattr(runner, "create_backend", lambda name, setup: backend)
         job = make_job(**{"resume_documents": True, **overrides})
-        return run(job, Roots(DATA, tmp_path, tmp_path), lambda phase, done, total: None)
+        return run(job, Roots(DATA, tmp_path, tmp_path), lambda *_: None)
 
     return call
 

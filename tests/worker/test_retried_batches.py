@@ -12,8 +12,8 @@ from pipeline.results import DOCUMENTS_FILE, Result, read_documents, read_result
 from pipeline.worker import runner
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings, Setup
 from pipeline.worker.batches import Batches
-from pipeline.worker.generation import TokenTimes
 from pipeline.worker.runner import PhaseError, Roots, run
+from pipeline.worker.token_times import TokenTimes
 from tests.worker.test_runner import DATA, NEW_TOKENS, make_job
 
 STEP_S = 0.05
@@ -92,7 +92,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phases: list[str]) 
         monkeypatch.setattr(runner, "create_backend", create)
         (tmp_path / "run/job").mkdir(parents=True)
         job = make_job(**{"on_oom": "shrink", **overrides})
-        return run(job, Roots(DATA, tmp_path, tmp_path), lambda phase, done, total: phases.append(phase))
+        return run(job, Roots(DATA, tmp_path, tmp_path), lambda phase, *_: phases.append(phase))
 
     return call
 

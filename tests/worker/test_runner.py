@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from pipeline.documents import choose, fingerprint, read_documents
-from pipeline.entries import Prompt
+from pipeline.entries import Attention, Prompt, Rates
 from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, Result, read_result
 from pipeline.results import read_documents as read_completions
-from pipeline.spec import Job, JobGpu, JobModel, Workload
+from pipeline.spec import Job, JobGpu, JobModel, Precision, Workload
 from pipeline.worker import runner
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings
 from pipeline.worker.generation import generate
@@ -104,7 +104,7 @@ def make_job(**overrides: Any) -> Job:
 Runner = Callable[..., Result]
 
 
-def ignore(_phase: str, _done: int, _total: int) -> None:
+def ignore(*_: object) -> None:
     """Progress that nobody watches."""
 
 
@@ -244,3 +244,28 @@ def test_documents_other_than_planned_are_refused(execute: Runner) -> None:
     with pytest.raises(PhaseError) as caught:
         execute(StepwiseBackend(), workload=replace(job.workload, documents_sha256="0" * 64))
     assert "the documents changed since the job was planned" in str(caught.value.__cause__)
+
+
+def test_a_result_says_how_far_it_is_from_the_listed_and_the_measured_limit(execute: Runner) -> None:
+    shaped = replace(MODEL, linear_parameters=10**6, output_parameters=10**5, attention=Attention(2, 1, 16))
+    gpu = JobGpu("cpu", "CPU", "cpu", Rates("listed", 1e9, 1e12))
+    result = execute(StepwiseBackend(), model=shaped, gpu=gpu, precision=Precision(32, 32, 32, 16))
+    measured, generate_s = result.environment.rates, result.timing.generate_s
+    assert measured is not None and generate_s is not None
+    for found, by in ((result.roofline, gpu.rates), (result.roofline_measured, measured)):
+        assert found is not None
+        assert found.rates == by
+        assert found.fraction == pytest.approx(found.bound_s / generate_s)
+
+
+def test_rates_that_the_run_itself_went_beyond_are_warned_of(execute: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "measure", lambda *_: Rates("measured", 1.0))
+    shaped = replace(MODEL, linear_parameters=1, output_parameters=1, attention=Attention(1, 1, 1))
+    result = execute(StepwiseBackend(), model=shaped, precision=Precision(32, 32, 32, 16))
+    assert result.roofline_measured is not None and (result.roofline_measured.fraction or 0) > 1
+    assert any("something else used the machine" in warning for warning in result.warnings)
+
+
+def test_a_job_whose_models_shape_is_not_known_has_no_limit(execute: Runner) -> None:
+    result = execute(StepwiseBackend())
+    assert (result.environment.rates, result.roofline, result.roofline_measured) == (None, None, None)

@@ -105,7 +105,8 @@ def test_the_job_is_the_one_that_the_orchestrator_makes_also_with_what_an_image_
 ) -> None:
     """All of it but the facts about the host, and so the key and the folder."""
     orchestrator = ("--launcher", "process", "--results", str(worker.results / "theirs"), "--cache", str(worker.cache))
-    subprocess.run([sys.executable, "orchestrator.py", *LEAD, "--docs", "4", *orchestrator], cwd=REPOSITORY, check=True)
+    command = [sys.executable, "orchestrator.py", *LEAD, "--docs", "4", *orchestrator, "--formats", "md"]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
     environment = {**worker.environment, "PYTHONPATH": str(image_tree(tmp_path / "app"))}
     alone = replace(worker, results=worker.results / "own", environment=environment)
     done = alone(*LEAD, "--docs", "4")
@@ -159,6 +160,14 @@ def test_a_job_that_breaks_is_shown_with_its_phase_and_leaves_a_failed_result(
     assert shown[0].startswith("lead-3: failed (cuda_oom during load): RuntimeError: CUDA out of memory.")
     assert shown[1].startswith("→ a smaller --batch-size")
     assert worker.result().status == "failed"
+
+
+def test_an_image_alone_repeats_the_timed_section_and_is_one_launch() -> None:
+    catalog, here = read_surroundings({"BENCHMARK_IMAGE": "reference", "BENCHMARK_VARIANT": "cpu"})
+    assert parse([*LEAD, "--repeats", "2"], catalog, here).options.repeats == 2
+    with pytest.raises(SystemExit) as caught:
+        parse([*LEAD, "--launches", "2"], catalog, here)
+    assert caught.value.code == 2
 
 
 def test_a_users_file_in_the_data_folder_is_used_where_it_lies(worker: Worker, tmp_path: Path) -> None:

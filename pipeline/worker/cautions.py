@@ -1,0 +1,78 @@
+"""What has to be known of a result that is ok: its warnings, in words."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pipeline.measures import DocumentResult, Roofline
+from pipeline.spec import Job
+from pipeline.worker.batches import Retreat
+from pipeline.worker.engine_run import EngineRun
+from pipeline.worker.generation import Generated
+from pipeline.worker.repeats import differing
+
+
+def cautions(
+    job: Job,
+    ran: EngineRun | None,
+    scored: Sequence[DocumentResult],
+    resumed: int,
+    limit: Roofline | None = None,
+) -> list[str]:
+    """The warnings of a result that is ok. ran, resumed: see outcome.make_result. limit: by measured rates."""
+    warnings = list(job.remarks)
+    if job.weights and job.weights.pickled:
+        warnings.append("the weights were opened from pickles, which can run code (--allow-pickle)")
+    too_long = [document.id for document in scored if document.finish_reason == "too_long"]
+    if too_long:
+        exceed = "document exceeds" if len(too_long) == 1 else "documents exceed"
+        were = "was" if len(too_long) == 1 else "were"
+        named = too_long[0] + (", …" if len(too_long) > 1 else "")
+        warnings.append(f"{len(too_long)} {exceed} the model's context and {were} not generated: {named}")
+    if ran and ran.found and not ran.found.complete:
+        warnings.append(f"the search for the batch size ran out of time at {ran.found.size}; a larger one may fit")
+    if ran and ran.retreats:
+        warnings.append(_halved(ran.retreats, ran.timed_retreats, ran.settings.batch_size_used))
+    if resumed:
+        warnings.append(_resumed(ran, resumed, len(scored)))
+    elif ran and ran.repeats[0].sync_s is not None:
+        first = ran.repeats[0]
+        warnings.append(
+            f"--resume-documents: keeping each document safe on the disk took {first.sync_s:.3f} s "
+            f"of generate_s, {first.generate_s:.3f} s"
+        )
+    if ran and job.sampling.strategy == "greedy" and (count := differing(ran.repeats)):
+        warnings.append(
+            f"the texts of {count} of {len(ran.repeats[0].documents)} documents differed between repeats of greedy "
+            "decoding; quality and documents.jsonl are the first repeat's"
+        )
+    if ran and (held := _throttled(ran.repeats)):
+        warnings.append(f"the driver held the GPU's clocks down in the timed section: {held}; speed is what that left")
+    if limit and limit.fraction is not None and limit.fraction > 1:
+        warnings.append(
+            f"by the rates measured after it, the timed section could not have been so fast ({limit.bound_s:.1f} s at "
+            "least): something else used the machine meanwhile, or the device changed its clocks"
+        )
+    return warnings
+
+
+def _throttled(repeats: Sequence[Generated]) -> str:
+    counts = sum((Counter(repeat.throttled) for repeat in repeats), Counter[str]())
+    readings = sum(repeat.readings for repeat in repeats)
+    return ", ".join(f"{reason} ({count} of {readings} readings)" for reason, count in counts.items())
+
+
+def _halved(retreats: Sequence[Retreat], timed: int, used: int | None) -> str:
+    lost_s = sum(retreat.lost_s for retreat in retreats)
+    timed_s = sum(retreat.lost_s for retreat in retreats[len(retreats) - timed :])
+    times = "once" if len(retreats) == 1 else f"{len(retreats)} times"
+    return (
+        f"out of memory at a batch of {retreats[0].size}: halved {times}, to {used}; attempts that failed took "
+        f"{lost_s:.1f} s, of which {timed_s:.1f} s count in generate_s"
+    )
+
+
+def _resumed(ran: EngineRun | None, resumed: int, docs: int) -> str:
+    text = f"{resumed} of {docs} documents are an interrupted attempt's, so there is no speed"
+    if ran is None:
+        return f"{text}; no engine was started, so prompt ids and settings are not known"
+    return text

@@ -2,7 +2,7 @@
 
 Run from the repository's root on a quiet machine, after `make demo`:
 `.venv/bin/python -m benchmarks.launches gguf-q4 --launches 64`. Each launch is a small job of its own (2 bundled
-articles, 8 new tokens, some 6 s), and is added to tests/analysis/samples/launches.json as it ends.
+articles, 8 new tokens, some 6 s), and is added to tests/comparison/samples/launches.json as it ends.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pipeline.files import write_json
 from pipeline.results import now_utc
 
 REPOSITORY = Path(__file__).parent.parent
-SAMPLES = REPOSITORY / "tests" / "analysis" / "samples"
+SAMPLES = REPOSITORY / "tests" / "comparison" / "samples"
 WORKLOAD = ("--dataset", "sample", "--docs", "2", "--max-new-tokens", "8")
 
 

@@ -1,7 +1,7 @@
 """Whether the statistics call a difference where there is none, and find the effects that they say they find.
 
 Run from the repository's root: `.venv/bin/python -m benchmarks.planted`. It plants no difference, or one of the size
-that is stated as detectable, in real samples (tests/analysis/samples: ROUGE of several experiments on the same
+that is stated as detectable, in real samples (tests/comparison/samples: ROUGE of several experiments on the same
 articles, and docs/s of many launches of one), counts how often the comparison calls it, and writes
 benchmarks/results/planted.json. `--record RUN` first takes the scores of the jobs in a run's folder as the sample.
 """
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from pipeline.analysis.comparison import differences
-from pipeline.analysis.gate import MARGIN, gate
-from pipeline.analysis.statistics import (
+from pipeline.comparison.differences import differences
+from pipeline.comparison.gate import MARGIN, gate
+from pipeline.comparison.statistics import (
     LEAST_DIFFERING,
     LEVEL,
     bootstrapped,
@@ -31,7 +31,7 @@ from pipeline.files import read_json, write_json
 from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, now_utc, read_documents, read_result
 
 REPOSITORY = Path(__file__).parent.parent
-SAMPLES = REPOSITORY / "tests" / "analysis" / "samples"
+SAMPLES = REPOSITORY / "tests" / "comparison" / "samples"
 ROUGE_SAMPLE = SAMPLES / "rouge.json"
 LAUNCHES_SAMPLE = SAMPLES / "launches.json"
 SCORES = ("rouge1_f1", "rouge2_f1", "rougeL_f1", "rougeLsum_f1", "output_tokens")

@@ -1,1 +1,1 @@
-"""Pure functions over results: figures, quality, ranking and the classes of failures."""
+"""Pure functions over results: figures, quality, limits and the classes of failures."""

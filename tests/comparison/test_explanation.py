@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.analysis.explanation import bounded_by, explain, limit_in_words
 from pipeline.analysis.roofline import RequestLength, bound, precision
+from pipeline.comparison.explanation import bounded_by, explain
 from pipeline.measures import Distribution
 from pipeline.results import Result
 from tests.analysis.test_roofline import CATALOG, LISTED, MEASURED, MEMORY, OUTPUT, PROMPT, shape
@@ -107,7 +107,9 @@ def test_without_a_roofline_nothing_is_claimed() -> None:
         ("none", 1, 1 / 16, "overhead"),
         ("vllm", 1, 1 / 132, "memory: weights"),
         ("vllm", 100, 0.0196, "memory: KV cache"),
-        ("vllm", 100, None, "memory: KV cache"),  # what bounds the limit, where no step was seen
+        # what bounds the limit, where no step was seen
+        ("vllm", 1, None, "memory: weights"),
+        ("vllm", 100, None, "memory: KV cache"),
     ],
 )
 def test_what_bounds_a_row_is_told_from_its_steps(
@@ -134,9 +136,3 @@ def test_measured_rates_tell_where_none_are_listed() -> None:
     found = row("vllm", 100, 14.73, 0.0196, rates=MEASURED)
     assert found.roofline is None
     assert bounded_by(found) == "memory: KV cache"
-
-
-def test_the_limit_has_words_for_a_table() -> None:
-    limit = row("vllm", 1, 0.44, None).roofline
-    assert limit is not None
-    assert limit_in_words(limit) == "memory: weights"

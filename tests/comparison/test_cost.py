@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.analysis.cost import cost_per_1000, energy_per_document
+from pipeline.comparison.cost import cost_per_1000, energy_per_document
 
 
 def test_a_thousand_documents_cost_the_hours_that_they_take() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.analysis.stability import stability
+from pipeline.comparison.stability import stability
 
 STEADY = [1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0, 1.01]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.analysis.estimates import Difference
-from pipeline.analysis.statistics import (
+from pipeline.comparison.estimates import Difference
+from pipeline.comparison.statistics import (
     LEVEL,
     bootstrapped,
     detectable_shift,

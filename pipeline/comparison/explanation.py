@@ -19,14 +19,10 @@ LARGER_PREFILL = 0.05
 """Of the baseline's whole time: what reading the prompts must take longer to be an explanation."""
 
 
-def limit_in_words(roofline: Roofline) -> str:
-    """What decides the bound, for a table: "memory: weights", "memory: KV cache" or "arithmetic"."""
-    return LIMITS[roofline.bound_by]
-
-
 def bounded_by(result: Result) -> str | None:
-    """What bounds a row as it ran, with its own batch: as limit_in_words, or "overhead" where that takes more than
-    twice what memory traffic and arithmetic need at the least. The phase that took longer tells, where both are known.
+    """What bounds a row as it ran, with its own batch: "memory: weights", "memory: KV cache", "arithmetic", or
+    "overhead" where it takes more than twice what memory traffic and arithmetic need at the least. The phase that took
+    longer tells, where both are known.
 
     Where its steps weren't seen, what decides the bound. None without a roofline, and where more than its memory
     traffic takes the time, but the rate of its arithmetic isn't known.
@@ -41,7 +37,7 @@ def bounded_by(result: Result) -> str | None:
         return LIMITS["arithmetic" if _prefill_is_arithmetic(roofline, result) else "weights"]
     step = _step(result)
     if step is None:
-        return limit_in_words(roofline)
+        return LIMITS[roofline.bound_by]
     if step.seconds > MUCH_LONGER * step.least_s:
         return OVERHEAD if step.arithmetic_s is not None else None
     return LIMITS[step.limit]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.analysis.comparison import differences
-from pipeline.analysis.estimates import Difference, Estimate, Interval
-from pipeline.analysis.gate import gate
+from pipeline.comparison.differences import differences
+from pipeline.comparison.estimates import Difference, Estimate, Interval
+from pipeline.comparison.gate import gate
 
 
 def difference(score: str, relative: float, half: float, n: int = 100, baseline: float = 0.2) -> Difference:

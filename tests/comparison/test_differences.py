@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.analysis.comparison import differences, holm
-from pipeline.analysis.statistics import detectable_shift
+from pipeline.comparison.differences import differences, holm
+from pipeline.comparison.statistics import detectable_shift
 
 SCORES = ("rouge1_f1", "rouge2_f1", "rougeL_f1", "rougeLsum_f1", "output_words")
 NOISE = np.random.default_rng(3)

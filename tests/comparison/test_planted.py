@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import planted
-from pipeline.analysis.statistics import (
+from pipeline.comparison.statistics import (
     bootstrapped,
     detectable_ratio,
     detectable_shift,
@@ -74,14 +74,9 @@ def test_intervals_cover_whether_most_documents_differ_or_few_do(experiments: tu
     assert np.mean(covers) >= 0.93
 
 
-@pytest.mark.parametrize("n", [10, 20])
+@pytest.mark.parametrize("n", [5, 10, 20])
 def test_rows_of_equal_speed_are_called_different_once_in_twenty(n: int) -> None:
     assert CALLED_BY_CHANCE[0] <= speeds_called(n, slowdown=1) <= CALLED_BY_CHANCE[1]
-
-
-def test_rows_of_equal_speed_over_the_fewest_launches_are_called_different_rather_less_often() -> None:
-    # the tails of these launches are heavier than the t distribution expects, which 5 of them can't even out
-    assert 0.03 <= speeds_called(5, slowdown=1) <= CALLED_BY_CHANCE[1]
 
 
 @pytest.mark.parametrize("n", [5, 10, 20])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from scipy import optimize, stats
 
-from pipeline.analysis.estimates import Estimate, Interval
+from pipeline.comparison.estimates import Estimate, Interval
 
 LEVEL = 0.95
 POWER = 0.8

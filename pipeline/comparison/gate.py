@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from scipy import stats
 
-from pipeline.analysis.estimates import Difference, Gate, GateCheck, Verdict
-from pipeline.analysis.statistics import LEVEL, POWER
+from pipeline.comparison.estimates import Difference, Gate, GateCheck, Verdict
+from pipeline.comparison.statistics import LEVEL, POWER
 
 MARGIN = 0.01
 """How much of the baseline's ROUGE a row may lose."""

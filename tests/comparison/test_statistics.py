@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.analysis.statistics import (
+from pipeline.comparison.statistics import (
     LEAST_DOCUMENTS,
     bootstrapped,
     detectable_ratio,

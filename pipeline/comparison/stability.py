@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from pipeline.analysis.statistics import LEAST_LAUNCHES
+from pipeline.comparison.statistics import LEAST_LAUNCHES
 
 LARGE_SPREAD = 0.1
 """A standard deviation of so much of the mean is said, as pyperf does."""

@@ -136,3 +136,8 @@ def test_without_an_engine_between_them_the_baseline_batches_exactly(probe: Call
     """In float32 left padding must not change a text at all."""
     baseline = probe("none")
     assert by_id(baseline["single"]) == by_id(baseline["together"])
+
+
+def test_the_baselines_attention_makes_no_plan_for_each_length(probe: Callable[[str], Observation]) -> None:
+    """cuDNN's does, in the timed section, and then its texts differ from pass to pass."""
+    assert probe("none")["settings"]["engine_args"]["cudnn_attention"] is False

@@ -46,8 +46,12 @@ class TransformersBackend:
         self._largest_cache_bytes = 0
 
     def load(self) -> None:
+        import torch
         import transformers
 
+        # cuDNN's attention plans anew for each length of the cache, which no warm-up covers: on an H100 a first pass
+        # took over four times as long as the next, and greedy texts differed from pass to pass.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         transformers.utils.logging.disable_progress_bar()
         # Its one message says that activations become float16, for every layer in every step, inside the time measured.
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
@@ -93,6 +97,8 @@ class TransformersBackend:
 
     def settings(self) -> Settings:
         """Raises RuntimeError where weights have left the device since they were loaded."""
+        import torch
+
         self._check_device()
         # Weights that stay unquantised, the norms' and embeddings', are the ones of a floating-point dtype.
         dtype = next(parameter.dtype for parameter in self._model.parameters() if parameter.is_floating_point())
@@ -103,6 +109,7 @@ class TransformersBackend:
             batch_size_used=self._batches.used,
             engine_args={
                 "device": str(self._model.device),
+                "cudnn_attention": torch.backends.cuda.cudnn_sdp_enabled(),
                 "quantization_config": quantization_arguments(self._setup.options, self._setup.dtype),
             },
             cached_prompt_tokens=0,  # each batch has a cache of its own

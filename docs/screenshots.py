@@ -1,0 +1,66 @@
+"""Picture a report's page: `.venv/bin/python -m docs.screenshots results/RUN/report.html [VIEW…]`.
+
+Takes the system's Chromium and the packages of requirements-dev.lock. The view `documents` shows texts: only of
+documents that may be published, such as the bundled sample.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import sync_playwright
+
+from pipeline.report.html.pdf import find_browser
+
+PICTURES = Path(__file__).parent / "screenshots"
+
+
+@dataclass(frozen=True)
+class View:
+    """A window and what is in it. part: the element that is scrolled to, None for the top. scale: pixels a point."""
+
+    name: str
+    width: int
+    height: int
+    colours: Literal["light", "dark"] = "light"
+    part: str | None = None
+    scale: float = 1
+
+
+VIEWS = (
+    View("wide", 1440, 1500),
+    View("dark", 1440, 1500, "dark", ".charts"),
+    View("documents", 1440, 1000, part="#documents"),
+    View("narrow", 390, 844, scale=2),
+    View("narrow-ranking", 390, 844, part=".tools", scale=2),
+)
+
+
+def main(report: Path, *names: str) -> None:
+    """Write docs/screenshots/*.png from a report.html: the views of these names, or all."""
+    browser = find_browser()
+    if browser is None:
+        sys.exit("error: no Chromium on the PATH: apt-get install --no-install-recommends chromium")
+    PICTURES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        window = playwright.chromium.launch(executable_path=browser, args=arguments)
+        for view in (view for view in VIEWS if not names or view.name in names):
+            page = window.new_page(
+                viewport={"width": view.width, "height": view.height},
+                color_scheme=view.colours,
+                device_scale_factor=view.scale,
+            )
+            page.goto(report.resolve().as_uri())
+            if view.part:
+                page.locator(view.part).first.evaluate(
+                    "one => scrollTo({top: one.getBoundingClientRect().top + scrollY - 76, behavior: 'instant'})"
+                )
+            page.screenshot(path=PICTURES / f"{view.name}.png")
+            page.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

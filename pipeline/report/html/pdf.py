@@ -1,0 +1,43 @@
+"""A report's page as a PDF, through whatever browser is at hand."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+LIMIT_S = 120
+
+
+def find_browser() -> str | None:
+    """The first browser on the PATH that can print without a window."""
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+
+
+def to_pdf(html: Path, pdf: Path) -> bool:
+    """Print a page to a file, whole or not at all; whether it was written: not without a browser that can."""
+    browser = find_browser()
+    if browser is None:
+        return False
+    # beside the file, so that it can be moved to its place in one step
+    with tempfile.TemporaryDirectory(dir=pdf.parent, prefix=f".{pdf.name}.", ignore_cleanup_errors=True) as folder:
+        printed = Path(folder) / pdf.name
+        command = [
+            browser,
+            "--headless",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",  # containers give it too little
+            "--no-pdf-header-footer",
+            f"--user-data-dir={folder}/profile",
+            f"--print-to-pdf={printed.resolve()}",
+            html.resolve().as_uri(),
+        ]
+        if os.geteuid() == 0:
+            command.insert(1, "--no-sandbox")  # it refuses to start for root without; the page runs no foreign code
+        try:
+            subprocess.run(command, capture_output=True, check=True, timeout=LIMIT_S)
+            printed.replace(pdf)
+        except (OSError, subprocess.SubprocessError):
+            return False
+    return True

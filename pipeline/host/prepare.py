@@ -84,8 +84,9 @@ class Preparation:
         log = self.logs / f"image-{image.name}-{variant.name}.txt"
         try:
             if not self.launcher.ready(image, variant):
-                self.watcher.preparing(f"image {image.name} ({variant.name}), {self.launcher.how(image, variant)}")
-                self.launcher.ensure(image, variant, log)
+                how = self.launcher.how(image, variant)
+                with self.watcher.preparing(f"image {image.name} ({variant.name}), {how}"):
+                    self.launcher.ensure(image, variant, log)
         except BenchmarkError as error:
             prepared.images[image.name] = Broken(str(error), log)
             self.watcher.trouble(str(error))
@@ -119,9 +120,9 @@ class Preparation:
             self._ensure_image(image, variant, prepared)
         if image_name in prepared.images:
             return prepared.images[image_name]
-        self.watcher.preparing(f"weights of {model.name} ({form})")
-        message = self._run_preparation(image, variant, form, model, log)
-        weights = None if message else read_weights(self.catalog, model.name, form, self.cache)
+        with self.watcher.preparing(f"weights of {model.name} ({form})"):
+            message = self._run_preparation(image, variant, form, model, log)
+            weights = None if message else read_weights(self.catalog, model.name, form, self.cache)
         if weights is None:
             broken = Broken(message or f"{model.name} {form}: what was prepared is not whole", log)
             self.watcher.trouble(broken.message)

@@ -62,10 +62,10 @@ def prepare_dataset(session: Session, watcher: Watcher) -> Dataset:
     found = find_dataset(session)
     if isinstance(found, Dataset):
         return found
-    watcher.preparing(found.description)
-    return datasets.prepare(
-        session.choices.dataset, arguments.data, arguments.articles, cache=arguments.cache / "datasets"
-    )
+    with watcher.preparing(found.description):
+        return datasets.prepare(
+            session.choices.dataset, arguments.data, arguments.articles, cache=arguments.cache / "datasets"
+        )
 
 
 def make_request(session: Session, dataset: Dataset) -> Request:

@@ -1,25 +1,40 @@
 """What the host tells whoever watches a run."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.progress import ProgressLine
 from pipeline.results import Result
 
 
+@dataclass(frozen=True)
+class Queued:
+    """A job of the run before it starts. launch: out of launches of the experiment, from 1."""
+
+    experiment: str
+    launch: int = 1
+    launches: int = 1
+
+
 class Watcher(Protocol):
     """Callbacks of a run in progress; called from the launcher's threads too, so they must be quick."""
 
     def note(self, text: str) -> None:
-        """Something worth knowing before anything starts."""
+        """Something worth knowing that is no job's outcome."""
 
-    def preparing(self, what: str) -> None:
-        """Something is being made that takes a while: an environment, weights."""
+    def preparing(self, what: str) -> AbstractContextManager[None]:
+        """Something is being made that takes a while: an environment, weights. Entered before, left when it is done."""
 
     def trouble(self, message: str) -> None:
         """Something could not be prepared."""
 
+    def running(self, jobs: Sequence[Queued]) -> AbstractContextManager[None]:
+        """All jobs of the run in their order. Entered before the first begins, left when none runs any more."""
+
     def started(self, experiment: str, number: int, total: int) -> None:
-        """A job begins; number counts from 1."""
+        """A job begins; number counts from 1, as the run's jobs stand."""
 
     def progress(self, line: ProgressLine) -> None:
         """The running job's progress."""

@@ -1,56 +1,80 @@
-"""Live progress of a run as plain lines on standard error; on a terminal the running job's line is rewritten."""
+"""Progress of a run as plain lines on standard error, for a log file or a terminal that can do no more."""
 
 import sys
-import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
-from pipeline.figures import one_line, printable
+from pipeline.figures import one_line, printable, speed
+from pipeline.host.watcher import Queued
 from pipeline.progress import ProgressLine
 from pipeline.redact import redact
 from pipeline.results import Result
 
 
 class LineWatcher:
-    """A host.watcher.Watcher that writes lines."""
+    """A host.watcher.Watcher that writes lines: one a phase of each job, one for its outcome."""
 
     def __init__(self, stream: TextIO = sys.stderr) -> None:
         self._stream = stream
-        self._rewrites = stream.isatty()
+        self._jobs: Sequence[Queued] = ()
         self._job = ""
         self._phase = ""
-        self._since = time.perf_counter()
 
     def note(self, text: str) -> None:
         self._line(text)
 
-    def preparing(self, what: str) -> None:
+    def preparing(self, what: str) -> AbstractContextManager[None]:
         self._line(f"preparing {what} …")
+        return nullcontext()
 
     def trouble(self, message: str) -> None:
         self._line(f"  {message}")
 
+    def running(self, jobs: Sequence[Queued]) -> AbstractContextManager[None]:
+        self._jobs = jobs
+        return nullcontext()
+
     def started(self, experiment: str, number: int, total: int) -> None:
-        self._job, self._phase = f"[{number}/{total}] {experiment}", ""
-        self._since = time.perf_counter()
+        job = self._jobs[number - 1] if self._jobs else Queued(experiment)
+        self._job, self._phase = job_name(job, number, total), ""
 
     def progress(self, line: ProgressLine) -> None:
-        count = f" {line.done}/{line.total}" if line.phase == "generate" else ""
-        elapsed = time.perf_counter() - self._since
-        if self._rewrites:
-            self._stream.write(f"\r\033[K{self._job}: {line.phase}{count} ({elapsed:.0f} s)")
-            self._stream.flush()
-        elif line.phase != self._phase:  # a log file gets one line a phase
+        if line.phase != self._phase:
             self._line(f"{self._job}: {line.phase}")
         self._phase = line.phase
 
     def finished(self, result: Result, kept: bool) -> None:
-        if result.metrics and result.metrics.docs_per_s is not None:
-            outcome = f"{result.metrics.docs_per_s:.3g} docs/s"
-        else:
-            lines = printable(result.failure.message).splitlines() if result.failure else []
-            outcome = one_line(lines[0]) if lines else ""
-        self._line(f"{self._job}: {result.status}{' (kept)' if kept else ''}{': ' if outcome else ''}{outcome}")
+        self._line(f"{self._job}: {outcome(result, kept)}")
 
     def _line(self, text: str) -> None:
-        self._stream.write(("\r\033[K" if self._rewrites else "") + redact(printable(text)) + "\n")
+        self._stream.write(presentable(text) + "\n")
         self._stream.flush()
+
+
+def job_name(job: Queued, number: int, total: int) -> str:
+    """A job of the run with its place in it, and among its experiment's launches where there are several."""
+    return " ".join(filter(None, [f"[{number}/{total}] {job.experiment}", launch_name(job)]))
+
+
+def launch_name(job: Queued) -> str:
+    """Which of its experiment's launches a job is; nothing where there is one alone."""
+    return f"launch {job.launch}/{job.launches}" if job.launches > 1 else ""
+
+
+def outcome(result: Result, kept: bool) -> str:
+    """A job's status with its speed, or with the class of its failure and what the failure says first."""
+    words = result.status.replace("_", " ")
+    if result.failure and result.status != "skipped":
+        words += f" ({one_line(result.failure.class_)})"
+    if kept:
+        words += " (kept)"
+    if result.metrics and result.metrics.docs_per_s is not None:
+        return f"{words}: {speed(result.metrics.docs_per_s)} docs/s"
+    lines = printable(result.failure.message).splitlines() if result.failure else []
+    return f"{words}: {one_line(lines[0])}" if lines else words
+
+
+def presentable(text: str) -> str:
+    """Text that came from logs or engines, without secrets and without what would do something to a terminal."""
+    return redact(printable(text))

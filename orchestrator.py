@@ -3,18 +3,19 @@
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pipeline import codec
-from pipeline.catalog import Catalog, load_catalog
+from pipeline.catalog import Catalog, load_catalog, under_preset
 from pipeline.datasets import NotPrepared, describe, load_datasets
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.figures import printable
-from pipeline.files import write_atomically
+from pipeline.files import require_writable
+from pipeline.host import bertscore
 from pipeline.host.arguments import Arguments, parse
 from pipeline.host.doctor.examine import diagnose, preflight, without_hopeless
 from pipeline.host.execute import Execution, Policy, exit_status
@@ -23,19 +24,20 @@ from pipeline.host.gpu_turn import GpuTurn
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.preview import preview
-from pipeline.host.runs import REPORT_FILE, RunFolder, host_facts
+from pipeline.host.runs import RunFolder, host_facts, open_run
 from pipeline.host.session import Session, find_dataset, make_request, open_session, prepare_dataset
+from pipeline.host.watcher import Watcher
 from pipeline.job_folder import restore_interrupted
 from pipeline.plan import Request
 from pipeline.redact import redact
+from pipeline.report import bertscore as bertscored
 from pipeline.report import explain as explained
-from pipeline.report import markdown, terminal
+from pipeline.report import terminal
 from pipeline.report.doctor import as_json, doctor_listing, troubles
-from pipeline.report.environments import machines, software
 from pipeline.report.listing import catalog_listing, plan_listing
-from pipeline.report.table import rank
-from pipeline.report.watch import LineWatcher
-from pipeline.results import now_utc, to_json
+from pipeline.report.live import choose_watcher
+from pipeline.report.model import BASELINE, Report
+from pipeline.results import Result, to_json
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,6 +47,8 @@ def main(argv: Sequence[str]) -> int:
         "plan": show_plan,
         "doctor": show_diagnosis,
         "explain": explain_log,
+        "report": report_only,
+        "bertscore": add_bertscore,
         "prepare": prepare_only,
         "run": run,
     }
@@ -53,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         catalog = load_catalog()
         arguments = parse(argv, catalog, LAUNCHERS)
-        return actions[arguments.action](arguments, catalog)
+        return actions[arguments.action](arguments, under_preset(catalog, arguments.preset))
     except BenchmarkError as error:
         print(f"error: {redact(printable(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -72,7 +76,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def run(arguments: Arguments, catalog: Catalog) -> int:
     """The main job: plan, prepare, run each experiment, report."""
-    watcher = LineWatcher()
+    watcher = choose_watcher(as_json=arguments.json)
     session, request = look_ahead(open_session(arguments, catalog), watcher)
     folder = RunFolder(arguments.results, request.run)
     folder.make()
@@ -85,7 +89,7 @@ def run(arguments: Arguments, catalog: Catalog) -> int:
             results=arguments.results,
             hardware=session.hardware,
             host=replace(host_facts(), command=number),
-            policy=Policy(arguments.rerun, arguments.fail_fast, arguments.limits),
+            policy=Policy(arguments.rerun, arguments.fail_fast, arguments.limits, launches=arguments.launches),
             watcher=watcher,
             turn=GpuTurn(session.hardware.uuid, watcher),
         )
@@ -94,7 +98,7 @@ def run(arguments: Arguments, catalog: Catalog) -> int:
     return exit_status(outcomes, asked_by_name=not arguments.all)
 
 
-def look_ahead(session: Session, watcher: LineWatcher) -> tuple[Session, Request]:
+def look_ahead(session: Session, watcher: Watcher) -> tuple[Session, Request]:
     """The session without the experiments that can't work here, and the run's request; documents are fetched last."""
     found = find_dataset(session)
     request = None if isinstance(found, NotPrepared) else make_request(session, found)
@@ -105,7 +109,7 @@ def look_ahead(session: Session, watcher: LineWatcher) -> tuple[Session, Request
     return session, request or make_request(session, prepare_dataset(session, watcher))
 
 
-def prepare(session: Session, logs: Path, watcher: LineWatcher) -> Prepared:
+def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
     """Environments and weights of everything planned, once nothing is left of commands that died."""
     if session.remark:
         watcher.note(session.remark)
@@ -124,27 +128,66 @@ def prepare(session: Session, logs: Path, watcher: LineWatcher) -> Prepared:
     return preparation.prepare(session.planned, session.model)
 
 
-def report(folder: RunFolder, arguments: Arguments, watcher: LineWatcher) -> None:
-    """Write report.md over all results of the run, and show the tables."""
-    results, unreadable = folder.results_of_all_jobs()
-    for fault in unreadable:
-        watcher.note(f"left out of the report: {fault}")
-    tables, label = rank(results), folder.label()
-    meta = markdown.Meta(
-        run=folder.name,
-        command=arguments.command,
-        created=now_utc(),
-        machines=machines(results),
-        software=software(results),
-        label=label,
-    )
-    path = folder.path / REPORT_FILE
-    write_atomically(path, markdown.render(tables, meta))
+def report(folder: RunFolder, arguments: Arguments, watcher: Watcher) -> None:
+    """Write the report over all results of the run, and show the tables."""
+    results, made, files = write_report([folder], folder.path, arguments, watcher)
     if arguments.json:
-        print_json({"run": folder.name, "report": str(path), "results": [to_json(result) for result in results]})
+        told = {"run": folder.name, "report": str(files["md"]) if "md" in files else None}
+        print_json({**told, "results": [to_json(result) for result in results]})
         return
-    terminal.show(tables, label)
-    print(f"Results: {folder.path}\nReport:  {path}")
+    show_report(made, files)
+    print(f"Results: {folder.path}")
+
+
+def report_only(arguments: Arguments, catalog: Catalog) -> int:
+    """Report on runs that are there, one or several together; nothing is started."""
+    folders = [open_run(given, arguments.results) for given in arguments.report]
+    output = arguments.reporting.output or folders[0].path
+    require_writable(output, "the report's folder", "choose another with --output")
+    _, made, files = write_report(folders, output, arguments, choose_watcher(as_json=arguments.json, stream=sys.stderr))
+    if arguments.json:
+        print_json(codec.encode(made))
+        return 0
+    show_report(made, files)
+    return 0
+
+
+def show_report(made: Report, files: Mapping[str, Path]) -> None:
+    """The tables, and where the files are."""
+    terminal.show(made)
+    for path in files.values():
+        print(f"Report:  {path}")
+
+
+def write_report(
+    folders: Sequence[RunFolder], output: Path, arguments: Arguments, watcher: Watcher
+) -> tuple[list[Result], Report, dict[str, Path]]:
+    """The runs' results, the report over them, and its files in the folder; what can't be read is told and left out."""
+    # what statistics and charts are made with takes a second to import, and most commands report nothing
+    from pipeline.report.make import MARGIN, Options, RunContent, make_report, write_files
+
+    wanted = arguments.reporting
+    runs = []
+    for folder in folders:
+        found, unreadable = folder.results_of_all_jobs()
+        runs.append(RunContent(folder.path, folder.label(), folder.commands(), found))
+        for fault in unreadable:
+            watcher.note(f"left out of the report: {fault}")
+    results = [result for run in runs for result in run.results.values()]
+    experiments = dict.fromkeys(result.job.experiment for result in results)
+    if arguments.action == "report" and wanted.baseline not in (None, *experiments):
+        raise UsageError(f"--baseline {wanted.baseline}: no result is of it; there are {', '.join(experiments)}")
+    options = Options(
+        baseline=wanted.baseline or BASELINE,
+        margin=MARGIN if wanted.margin is None else wanted.margin,
+        price=wanted.price,
+        prices=wanted.prices,
+        currency=wanted.currency,
+    )
+    made, faults = make_report(runs, output, arguments.data, options)
+    for fault in faults:
+        watcher.note(fault)
+    return results, made, write_files(made, output, wanted.formats)
 
 
 def show_plan(arguments: Arguments, catalog: Catalog) -> int:
@@ -184,7 +227,7 @@ def show_diagnosis(arguments: Arguments, catalog: Catalog) -> int:
 def prepare_only(arguments: Arguments, catalog: Catalog) -> int:
     """Fetch documents, make environments and weights, and stop."""
     session = open_session(arguments, catalog)
-    watcher = LineWatcher()
+    watcher = choose_watcher(as_json=arguments.json)
     dataset = prepare_dataset(session, watcher)
     prepared = prepare(session, arguments.cache / "logs", watcher)
     print(f"documents: {dataset.name}, {dataset.documents} in {arguments.data / dataset.path}")
@@ -199,6 +242,17 @@ def explain_log(arguments: Arguments, catalog: Catalog) -> int:
         print_json(explained.as_json(found))
     else:
         print(explained.explanation(found))
+    return 0
+
+
+def add_bertscore(arguments: Arguments, catalog: Catalog) -> int:
+    """Score a finished run's summaries with BERTScore, beside what its jobs hold."""
+    assert arguments.bertscore is not None
+    scored = bertscore.score_run(arguments, catalog, arguments.bertscore, choose_watcher(as_json=arguments.json))
+    if arguments.json:
+        print_json(bertscored.as_json(scored))
+    else:
+        print(printable(bertscored.listing(scored)))
     return 0
 
 

@@ -1,10 +1,15 @@
 """Results as tests need them: whole and plausible, with the one thing that matters set."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from pipeline.entries import Prompt
-from pipeline.measures import Distribution, Metrics, Quality, Timing, UsedSettings
+from pipeline.measures import Distribution, DocumentResult, Metrics, Quality, Timing, UsedSettings
+from pipeline.report.build import Options, build
+from pipeline.report.model import Report
+from pipeline.report.published import read_published
+from pipeline.report.stored import StoredJob, StoredRun, Texts
 from pipeline.results import Environment, Failure, JobSummary, Result, Weights
 from pipeline.spec import Workload
 
@@ -86,7 +91,7 @@ def make_result(experiment: str = "none", docs_per_s: float | None = 0.3, **over
             peak_memory_bytes=1_400_000_000,
             weights_bytes=None if lead else 1_072_392_704,
         ),
-        "quality": Quality(0.15, 0.03, 0.11, 0.13, 48.0, 0, {"library": "rouge-score", "version": "0.1.2"}),
+        "quality": Quality(0.15, 0.03, 0.11, 0.13, 48.0, 0, settings={"library": "rouge-score", "version": "0.1.2"}),
     }
     for name in list(overrides):
         for part, value in parts.items():
@@ -110,3 +115,37 @@ def _failure(status: str) -> Failure:
     if status == "skipped":
         return Failure("needs_gpu", "plan", "needs a GPU; this machine has none", None)
     return Failure("cuda_oom", "generate", "CUDA out of memory. Tried to allocate 2.00 GiB", "a smaller --batch-size")
+
+
+def make_documents(rouge1: Sequence[float], tokens: int = 60) -> tuple[DocumentResult, ...]:
+    """As many documents as ROUGE-1 figures, each with a text of its own."""
+    return tuple(
+        DocumentResult(
+            id=f"article-{number}",
+            text=f"A summary of article {number}.",
+            finish_reason="stop",
+            output_tokens=tokens,
+            latency_s=1.0 + number / 100,
+            rouge1_f1=score,
+            rouge2_f1=score / 3,
+            rougeL_f1=score / 2,
+            rougeLsum_f1=score / 1.5,
+        )
+        for number, score in enumerate(rouge1)
+    )
+
+
+def stored(result: Result, documents: Sequence[DocumentResult] = ()) -> StoredJob:
+    """The result in a folder of its own, with a log where the job was started."""
+    job = result.job
+    folder = f"{job.run}/{job.experiment}.{job.launch}--{job.key[:8]}"
+    return StoredJob(result, folder, has_log=result.status != "skipped", documents=tuple(documents))
+
+
+def make_report(
+    results: Sequence[Result | StoredJob], options: Options | None = None, texts: Texts | None = None, **run: Any
+) -> Report:
+    """The report over one run's results. run: its other fields."""
+    jobs = tuple(item if isinstance(item, StoredJob) else stored(item) for item in results)
+    runs = [StoredRun(name=run.pop("name", "test"), jobs=jobs, **run)]
+    return build(runs, texts or {}, read_published(), options or Options(), "2026-11-23T12:00:00+00:00")

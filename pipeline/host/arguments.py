@@ -10,14 +10,15 @@ from pipeline.catalog import Catalog, find
 from pipeline.errors import UsageError
 from pipeline.host.execute import Rerun
 from pipeline.host.limits import STAGES, Limit, Limits, Stage
+from pipeline.host.report_options import Reporting, add_report_options, parse_reporting
 from pipeline.options import (
     Options,
     add_hardware_options,
     add_run_option,
     add_workload_options,
-    check_options,
     positive,
     require_utf8,
+    settle_options,
 )
 from pipeline.plan import ANY_IMAGE
 
@@ -35,6 +36,7 @@ examples:
   python orchestrator.py --gpu auto --all --doctor            what this machine lacks for that, and how to mend it
   python orchestrator.py --gpu auto --prepare --all           fetch and make everything before any GPU time
   python orchestrator.py --gpu cpu --all --dataset mine.jsonl --docs 20
+  python orchestrator.py --report RUN_A RUN_B --output both   one report over several runs
 
 launchers: docker runs each experiment in its image (found, pulled with --pull, or built), process in a virtual
 environment of its own; auto takes docker where an engine answers that can reach the GPU. Builds and --prepare in
@@ -63,9 +65,13 @@ class Arguments(Options):
     results: Path
     action: str
     explain: str | None
+    report: tuple[str, ...]
+    reporting: Reporting
+    bertscore: str | None
     all: bool
     fail_fast: bool
     rerun: Rerun
+    launches: int
     limits: Limits
     json: bool
 
@@ -74,8 +80,9 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     """Parse and check. argparse ends the program with status 2 for what it finds; other faults raise UsageError."""
     require_utf8(argv)
     given = build_parser(catalog, launchers).parse_args(argv)
-    names = tuple(dict.fromkeys(given.experiment)) if given.experiment else _of_all(catalog)
-    action = "explain" if given.explain is not None else given.action
+    names = tuple(dict.fromkeys(given.experiment)) if given.experiment else _of_all(catalog, given.preset)
+    named = [action for action in ("explain", "report", "bertscore") if getattr(given, action) is not None]
+    action = named[0] if named else given.action
     if action == "run" and not given.all and not given.experiment:
         raise UsageError(
             "nothing to run: name experiments with --experiment, or take --all; --list shows what there is"
@@ -84,7 +91,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         raise UsageError("--registry names a mirror for --pull to take the images from; add --pull")
     if given.pull and given.launcher == "process":
         raise UsageError("--pull fetches container images, and --launcher process runs none; leave one of them out")
-    check_options(given)
+    settle_options(given, catalog, names)
     if given.rerun == "fresh" and given.resume_documents:
         raise UsageError(
             "--fresh runs every job from its start, --resume-documents goes on in one; leave one of them out"
@@ -98,6 +105,8 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         "experiments": names,
         "all": given.all or not given.experiment,
         "limits": parse_limits(given.job_timeout, given.time_limit, given.idle_limit),
+        "report": tuple(dict.fromkeys(given.report or ())),
+        "reporting": parse_reporting(given, catalog, action),
     }
     return Arguments(**(fields | folders | own))
 
@@ -138,7 +147,9 @@ def _seconds(minutes: int) -> float | None:
     return minutes * SECONDS_PER_MINUTE if minutes else None
 
 
-def _of_all(catalog: Catalog) -> tuple[str, ...]:
+def _of_all(catalog: Catalog, preset: str | None) -> tuple[str, ...]:
+    if preset is not None:
+        return find(catalog.presets, preset, "preset").experiments
     return tuple(name for name, experiment in catalog.experiments.items() if not experiment.by_name_only)
 
 
@@ -155,6 +166,7 @@ def build_parser(catalog: Catalog, launchers: Sequence[str]) -> argparse.Argumen
     _add_choices(parser, catalog, launchers)
     _add_workload(parser, catalog)
     _add_run(parser)
+    add_report_options(parser)
     return parser
 
 
@@ -184,6 +196,18 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
         "--explain",
         metavar="LOGFILE",
         help="say what broke a program by its log, from anywhere (- reads standard input)",
+    )
+    group.add_argument(
+        "--report",
+        nargs="+",
+        metavar="RUN",
+        help="report on these runs (names under --results, or folders) again, or together; starts nothing",
+    )
+    group.add_argument(
+        "--bertscore",
+        metavar="RUN",
+        help="score a finished run's summaries (its name or folder) with BERTScore too, in an image of its own, into "
+        "bertscore.jsonl beside each job's documents.jsonl",
     )
     parser.set_defaults(action="run")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON on standard output")
@@ -241,6 +265,14 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     failing = group.add_mutually_exclusive_group()
     failing.add_argument("--keep-going", dest="fail_fast", action="store_false", help="go on after a failure (default)")
     failing.add_argument("--fail-fast", dest="fail_fast", action="store_true", help="stop at the first failure")
+    group.add_argument(
+        "--launches",
+        type=positive,
+        default=1,
+        metavar="M",
+        help="launch each experiment so often, each time in a fresh process or container, all in turn "
+        "(default: %(default)s)",
+    )
     again = group.add_mutually_exclusive_group()
     again.add_argument("--fresh", dest="rerun", action="store_const", const="fresh", help="run everything again")
     again.add_argument(

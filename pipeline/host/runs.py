@@ -1,5 +1,6 @@
 """A run's folder: its lock, the commands that made it and the results in it."""
 
+import difflib
 import itertools
 import os
 import subprocess
@@ -12,13 +13,13 @@ from pipeline.errors import UsageError
 from pipeline.files import read_json, require_writable, write_json
 from pipeline.locks import exclusive
 from pipeline.machine import os_name
+from pipeline.plain import shown
 from pipeline.plan import REPOSITORY
 from pipeline.redact import redact
 from pipeline.results import RESULT_FILE, Result, now_utc, read_result
 from pipeline.spec import HostFacts
 
 RUN_FILE = "run.json"
-REPORT_FILE = "report.md"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class RunFolder:
 
         The label of the last command that had one stays. A damaged run.json is set aside under another name.
         """
-        earlier = self._read()
+        earlier = self._read_or_set_aside()
         entry = Command(redact(command), now_utc())
         record = replace(earlier, label=label or earlier.label, commands=(*earlier.commands, entry))
         write_json(self.path / RUN_FILE, codec.encode(record))
@@ -73,45 +74,83 @@ class RunFolder:
 
     def label(self) -> str | None:
         """The remark that stands above the report."""
-        return self._read().label
+        return self._noted().label
 
-    def results_of_all_jobs(self) -> tuple[list[Result], list[str]]:
-        """The current result of every job of the run, and what is wrong with files that can't be read.
+    def commands(self) -> tuple[str, ...]:
+        """The commands that worked on the run, in order."""
+        return tuple(entry.command for entry in self._noted().commands)
+
+    def results_of_all_jobs(self) -> tuple[dict[Path, Result], list[str]]:
+        """The current result of every job of the run by its folder, and what is wrong with files that can't be read.
 
         Results that a change of code or settings outdated are left out: of two, the one of the later command counts,
-        since the time of day may have been set back between them.
+        since the time of day may have been set back between them. Two machines' results do not outdate each other.
         """
-        results: list[Result] = []
+        found: dict[Path, Result] = {}
         unreadable: list[str] = []
         for path in sorted(self.path.glob(f"*/{RESULT_FILE}")):
             try:
-                results.append(read_result(path))
+                found[path.parent] = read_result(path)
             except UsageError as error:
                 unreadable.append(str(error))
-        current: dict[tuple[object, ...], Result] = {}
-        for result in sorted(results, key=lambda item: (item.job.command or 0, item.finished_at or "")):
-            current[_identity(result)] = result
-        return list(current.values()), unreadable
+        ordered = sorted(found, key=lambda folder: (found[folder].job.command or 0, found[folder].finished_at or ""))
+        current: dict[Path, Result] = {}
+        for folder in ordered:
+            outdated = [other for other, result in current.items() if _answers_the_same(result, found[folder])]
+            for other in outdated:
+                del current[other]
+            current[folder] = found[folder]
+        return current, unreadable
 
-    def _read(self) -> "RunRecord":
+    def _read(self) -> RunRecord:
         path = self.path / RUN_FILE
-        if not path.exists():
-            return RunRecord(self.name)
+        return codec.decode(RunRecord, read_json(path), str(path)) if path.exists() else RunRecord(self.name)
+
+    def _noted(self) -> RunRecord:
+        """What run.json says; a damaged one counts as none and is left as it is."""
         try:
-            return codec.decode(RunRecord, read_json(path), str(path))
+            return self._read()
         except UsageError:
-            for number in itertools.count(1):
-                aside = path.with_name(f"{RUN_FILE}.damaged-{number}")
-                if not aside.exists():
-                    path.rename(aside)
-                    break
             return RunRecord(self.name)
+
+    def _read_or_set_aside(self) -> RunRecord:
+        try:
+            return self._read()
+        except UsageError:
+            path = self.path / RUN_FILE
+            numbered = (path.with_name(f"{RUN_FILE}.damaged-{number}") for number in itertools.count(1))
+            path.rename(next(aside for aside in numbered if not aside.exists()))
+            return RunRecord(self.name)
+
+
+def open_run(given: str, results: Path) -> RunFolder:
+    """The run of that name in the results folder, or the one whose folder that is; a UsageError where there is none."""
+    path = results / given if (results / given).is_dir() else Path(given)
+    try:
+        path = path.resolve()
+        there = path.is_dir()
+    except (OSError, RuntimeError, ValueError):
+        there = False
+    if not there:
+        runs = sorted(folder.parent.name for folder in results.glob(f"*/{RUN_FILE}"))
+        near = difflib.get_close_matches(given, runs, n=3, cutoff=0.5)
+        known = f"did you mean {' or '.join(near)}?" if near else f"{results} holds {', '.join(runs) or 'none'}"
+        raise UsageError(f"{shown(given)}: no run of that name and no run's folder; {known}")
+    return RunFolder(path.parent, path.name)
+
+
+def _answers_the_same(one: Result, other: Result) -> bool:
+    """Whether two results are answers to the same question, as far as is known on the same machine."""
+    if _identity(one) != _identity(other):
+        return False
+    pairs = ((result.environment.gpu_name, result.environment.cpu) for result in (one, other))
+    return all(mine == theirs or None in (mine, theirs) for mine, theirs in zip(*pairs, strict=True))
 
 
 def _identity(result: Result) -> tuple[object, ...]:
-    """What makes two results two answers to the same question, of which the later one counts."""
+    """What makes two results two answers to the same question."""
     job = result.job
-    question = (job.experiment, job.model, job.scenario, job.gpu, job.launcher, job.launch)
+    question = (job.experiment, job.model, job.scenario, job.gpu, job.launcher, job.launch, job.preset)
     return (*question, job.workload, result.settings.batch_size_asked)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.report import figures
+from pipeline import figures
 from pipeline.results import Result
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.catalog import Catalog
-from pipeline.entries import Experiment, Variant
+from pipeline.entries import Experiment, Preset, Variant
 from pipeline.spec import PlanRow
 
 
@@ -33,6 +33,7 @@ def catalog_listing(catalog: Catalog, datasets: Mapping[str, str]) -> str:
             for item in catalog.models.values()
         ],
         "prompts": [[item.name, repr(item.template)] for item in catalog.prompts.values()],
+        "presets": [[item.name, _describe_preset(item)] for item in catalog.presets.values()],
         "datasets": [[name, description] for name, description in datasets.items()],
         "GPUs": [
             [
@@ -53,14 +54,35 @@ def plan_listing(hardware: str, work: str, rows: Sequence[PlanRow]) -> str:
         image = f"{row.image} ({row.variant})" if row.image else "-"
         batch = str(row.batch_size) if row.batch_size else "-"
         last = ", ".join([*row.to_prepare, *([row.reason] if row.reason else [])])
-        cells.append([row.experiment, row.action, image, row.dtype or "-", batch, last])
+        cells.append([row.experiment, _describe_action(row), image, row.dtype or "-", batch, last])
     chosen = {(row.image, row.variant): row.variant_reason for row in rows if row.image and row.variant_reason}
     reasons = [[f"{image} ({variant}):", reason or ""] for (image, variant), reason in chosen.items()]
     return f"{hardware}\n{work}\n\n{aligned(cells)}" + (f"\n\nvariants\n{aligned(reasons)}" if reasons else "")
 
 
+def _describe_action(row: PlanRow) -> str:
+    """With how many launches of it are run or kept, where there are several: "run 3 of 5"."""
+    if row.launches == 1:
+        return row.action
+    to_run = row.launches - row.kept
+    return f"{row.action} {row.launches if to_run in (0, row.launches) else f'{to_run} of {row.launches}'}"
+
+
 def _describe_experiment(experiment: Experiment) -> str:
     return f"{experiment.description}{' (by name only)' if experiment.by_name_only else ''}"
+
+
+def _describe_preset(preset: Preset) -> str:
+    """What it sets, and for which experiments."""
+    drawn = {name: getattr(preset.sampling, name) for name in ("temperature", "top_p", "top_k")}
+    parts = [
+        f"prompt {preset.prompt}{'' if preset.chat_template else ' without chat template'}",
+        preset.scenario,
+        f"at most {preset.max_new_tokens} new tokens",
+        " ".join([preset.sampling.strategy, *(f"{name} {value:g}" for name, value in drawn.items() if value)]),
+        *(f"{name} in {dtype}" for name, dtype in preset.dtype.items()),
+    ]
+    return f"{preset.description}: {', '.join(parts)}; for {', '.join(preset.experiments)}"
 
 
 def _describe_variant(variant: Variant) -> str:

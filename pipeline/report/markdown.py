@@ -1,138 +1,58 @@
-"""A run's report.md: what was run, the ranking of each scenario, what did not work, and how to read it."""
+"""report.md: the answer, the ranking of each table, what did not work, what it was run with, and how to read it."""
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from pipeline.report import figures
-from pipeline.report.environments import Machine, Software
-from pipeline.report.figures import UNKNOWN, number
-from pipeline.report.table import BASELINE, Row, Table
-
-REPORT_FILE = "report.md"
-
-# An underscore inside a word is no markup, and names are full of them; a list's mark is one at the start alone.
-_MARKUP = re.compile(r"[\\`*\[\]|~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+](?= )|(?<=^\d)[.)](?= )")
-
-
-@dataclass(frozen=True)
-class Meta:
-    """What the tables don't say. command: reproduces the run. created: as shown. label: e.g. that it is a demo."""
-
-    run: str
-    command: str
-    created: str
-    machines: tuple[Machine, ...] = ()
-    software: tuple[Software, ...] = ()
-    label: str | None = None
-
-
-@dataclass(frozen=True)
-class _Column:
-    header: str
-    cell: Callable[[Row], str]
-    text: bool = False
-
-
-_RANKING = (
-    _Column("experiment", lambda row: row.experiment, text=True),
-    _Column("optimisation", lambda row: row.optimization, text=True),
-    _Column("docs/s", lambda row: figures.speed(row.docs_per_s)),
-    _Column(f"against {BASELINE}", lambda row: _ratio(row)),
-    _Column("GPU", lambda row: row.gpu, text=True),
-    _Column("ROUGE-1 F1", lambda row: number(row.rouge1_f1, 3)),
-    _Column("documents", figures.documents),
-    _Column("dtype", lambda row: figures.name(row.dtype), text=True),
-    _Column("batch size", lambda row: figures.name(row.batch_size)),
-    _Column("peak memory, GiB", lambda row: figures.gib(row.peak_memory_bytes)),
-    _Column("load, s", lambda row: number(row.load_s, 1)),
-    _Column("output tokens/s", lambda row: number(row.output_tokens_per_s, 1)),
-    _Column("status", figures.status, text=True),
-)
-
-_QUALITY = (
-    _Column("experiment", lambda row: row.experiment, text=True),
-    _Column("ROUGE-1 F1", lambda row: number(row.rouge1_f1, 4)),
-    _Column("ROUGE-2 F1", lambda row: number(row.rouge2_f1, 4)),
-    _Column("ROUGE-L F1", lambda row: number(row.rougeL_f1, 4)),
-    _Column("ROUGE-Lsum F1", lambda row: number(row.rougeLsum_f1, 4)),
-    _Column("words, mean", lambda row: number(row.output_words_mean, 1)),
-    _Column("empty outputs", lambda row: figures.name(row.empty_outputs)),
-    _Column("prompt tokens, mean", lambda row: number(row.prompt_tokens_mean, 1)),
-    _Column("output tokens, mean", lambda row: number(row.output_tokens_mean, 1)),
-)
-
-_TIME = (
-    _Column("experiment", lambda row: row.experiment, text=True),
-    _Column("latency p50, s", lambda row: number(row.latency_s.p50 if row.latency_s else None, 2)),
-    _Column("latency p90, s", lambda row: number(row.latency_s.p90 if row.latency_s else None, 2)),
-    _Column("TTFT p50, s", lambda row: number(row.ttft_s.p50 if row.ttft_s else None, 3)),
-    _Column("TPOT p50, ms", lambda row: number(row.tpot_s.p50 * 1000 if row.tpot_s else None, 1)),
-    _Column("generate, s", lambda row: number(row.generate_s, 1)),
-    _Column("load, s", lambda row: number(row.load_s, 1)),
-    _Column("compile, s", lambda row: number(row.compile_s, 1)),
-    _Column("warm-up, s", lambda row: number(row.warmup_s, 1)),
-)
-
-_RESOURCES = (
-    _Column("experiment", lambda row: row.experiment, text=True),
-    _Column("peak memory, GiB", lambda row: figures.gib(row.peak_memory_bytes)),
-    _Column("weights, GiB", lambda row: figures.gib(row.weights_bytes)),
-    _Column("KV cache, GiB", lambda row: figures.gib(row.kv_cache_bytes)),
-    _Column("energy, J", lambda row: number(row.energy_j, 0)),
-    _Column("weights", lambda row: figures.name(row.weights_kind), text=True),
-    _Column("quantisation", lambda row: figures.name(row.quantization), text=True),
-    _Column("attention", lambda row: figures.name(row.attention), text=True),
-)
+from pipeline.report import columns, figures
+from pipeline.report.figures import UNKNOWN
+from pipeline.report.markup import code, details, escape, fenced, grid, known
+from pipeline.report.model import Across, Note, Report, Row, Table
 
 _HOW_TO_READ = f"""\
 - **docs/s** is the only figure that ranks: completed documents over the time from handing over the first request to
-  the last completion. Loading, compiling and an untimed warm-up come before it and are shown beside it.
+  the last completion, the geometric mean over launches. Loading, compiling and an untimed warm-up come before it.
 - **single** gives an engine one document at a time, **offline** all of them at once. The two answer different
-  questions and are never ranked together.
-- **against {BASELINE}** is the row's docs/s over that of `{BASELINE}`, in the same scenario, on the same hardware and
-  over the same documents; their number stands beside it.
+  questions and are never ranked together; nor are two models, workloads, launchers or machines.
+- **×** is the row's docs/s over the baseline's, launch by launch, over the same documents and prompt ids. An interval
+  needs five launches (`--launches 5`), and so does saying from what **slowdown** on they would find one.
 - **ROUGE** is the plain mean of F1 over documents, without stemming, of the outputs that were timed. Read it against
   the **reference** row, which runs no model and is never ranked: a figure no higher than its shows no skill.
+  Its interval is over documents (20 at least) and for the row alone; two rows are compared by their paired differences.
+- **The quality gate** holds each row's paired loss of every ROUGE, and its output length, against a margin: pass, fail
+  or undecided. What fails stands **below the line**, as does what can't be compared.
+- **Of the limit**: the least time that the hardware allows for exactly these prompts and outputs, over the time taken.
+- **Coverage** and **density** say how much of an output is passages of its document, **repetition** how much is a
+  repeat of itself.
 - **TTFT** is the time to a document's first token, **TPOT** the mean time of each further one.
 - **{UNKNOWN}** means not known or not measured; it never means 0."""
 
 
-def render(tables: Sequence[Table], meta: Meta) -> str:
+def render(report: Report) -> str:
     """The whole report. Text from models, logs and machines is escaped; columns without any figure are named below."""
-    parts = [f"# Benchmark run {escape(meta.run)}"]
-    if meta.label:
-        parts.append(f"> **{escape(meta.label)}**")
-    parts.append(_outcome(tables))
-    parts += [_section(table) for table in tables]
+    runs = ", ".join(report.runs)
+    parts = [f"# Benchmark {'run' if len(report.runs) == 1 else 'runs'} {escape(runs)}"]
+    parts += [f"> **{escape(label)}**" for label in report.labels]
+    parts += [f"**{escape(report.answer)}**", _jobs(report.tables)]
+    parts += [_section(table, report) for table in report.tables]
+    if report.across:
+        parts.append(f"## Across machines\n\n{_across(report.across)}")
+    if report.published:
+        parts.append(f"## Beside the published results\n\n{known(columns.PUBLISHED, report.published)}")
     parts.append(f"## How to read this\n\n{_HOW_TO_READ}")
-    parts.append(_what_was_run(tables, meta))
-    parts.append(f"## Run it again\n\n{fenced(meta.command, 'sh')}")
+    parts.append(_what_was_run(report))
+    if report.commands:
+        parts.append(f"## Run it again\n\n{fenced(chr(10).join(report.commands), 'sh')}")
     return "\n\n".join(parts) + "\n"
 
 
-def escape(text: str) -> str:
-    """Any text as one line of plain Markdown that is safe inside a table cell."""
-    line = figures.one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKUP.sub(r"\\\g<0>", line)
-
-
-def fenced(text: str, language: str = "text") -> str:
-    """A code block that the text can't end, whatever backticks it holds."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{figures.printable(text)}\n{fence}"
-
-
-def _outcome(tables: Sequence[Table]) -> str:
+def _jobs(tables: Sequence[Table]) -> str:
     """How many jobs ended how; a reference line that stands in several tables counts once."""
-    statuses = {row.key: row.status for table in tables for row in table.rows}
+    statuses = {launch.folder: launch.status for table in tables for row in table.rows for launch in row.launches}
     counts = [(word, list(statuses.values()).count(word)) for word in ("ok", "failed", "timed_out", "skipped")]
     found = [f"{count} {word.replace('_', ' ')}" for word, count in counts if count]
     return f"{figures.plural(len(statuses), 'job')}: {', '.join(found)}." if found else "No jobs."
 
 
-def _section(table: Table) -> str:
+def _section(table: Table, report: Report) -> str:
     work = table.workload
     facts = [
         escape(table.model or "no model"),
@@ -142,44 +62,63 @@ def _section(table: Table) -> str:
         f"prompt {escape(work.prompt.name)}",
         f"launcher {escape(table.launcher)}",
     ]
-    parts = [
-        f"## {table.scenario}: {figures.SCENARIOS[table.scenario]}",
-        " · ".join(facts),
-        _grid(_RANKING, table.rows, bold_fastest=True),
-    ]
+    fastest = next((row for row in table.rows if row.standing == "ranked" and row.docs_per_s), None)
+    parts = [f"## {table.scenario} on {escape(table.gpu)}: {figures.SCENARIOS[table.scenario]}", " · ".join(facts)]
+    if len(report.tables) > 1:
+        parts.append(escape(table.answer))
+    parts.append(known(columns.ranking(table.baseline, report.currency), table.rows, fastest))
     if table.notes:
-        notes = sorted(table.notes, key=lambda note: not note.warning)
-        parts.append("\n".join(f"- {'**Warning:** ' if note.warning else ''}{escape(note.text)}" for note in notes))
-    broken = [row for row in table.rows if row.status in ("failed", "timed_out")]
-    skipped = [row for row in table.rows if row.status == "skipped"]
-    parts += [f"### {word}\n\n{_reasons(rows)}" for word, rows in (("Failed", broken), ("Skipped", skipped)) if rows]
-    if done := [row for row in table.rows if row.status == "ok"]:
-        details = (("Quality and lengths", _QUALITY), ("Time", _TIME), ("Memory and settings", _RESOURCES))
-        parts += [f"### {word}\n\n{_known(columns, done)}" for word, columns in details]
-    return "\n\n".join(parts)
+        parts.append("\n".join(map(_note, table.notes)))
+    for heading, text in (
+        ("Below the line", _below(table.rows)),
+        ("Undecided quality", _undecided(table.rows)),
+        ("Why it is slower", _explanations(table.rows)),
+        ("Failed", _reasons([row for row in table.rows if row.standing == "failed"])),
+        ("Skipped", _reasons([row for row in table.rows if row.standing == "skipped"])),
+    ):
+        parts += [f"### {heading}\n\n{text}"] if text else []
+    return "\n\n".join([*parts, *_more(table)])
 
 
-def _grid(columns: Sequence[_Column], rows: Sequence[Row], bold_fastest: bool = False) -> str:
-    """A Markdown table, its columns padded so that it reads well as plain text too."""
-    fastest = next((row for row in rows if bold_fastest and row.ranked and row.docs_per_s is not None), None)
-    lines = [[escape(column.header) for column in columns]]
-    for row in rows:
-        cells = [escape(column.cell(row)) for column in columns]
-        lines.append([f"**{cell}**" if row is fastest and i in (0, 2) else cell for i, cell in enumerate(cells)])
-    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(columns))]
-    rule = ["-" * width if c.text else "-" * (width - 1) + ":" for c, width in zip(columns, widths, strict=True)]
-    padded = [
-        [cell.ljust(w) if c.text else cell.rjust(w) for cell, c, w in zip(line, columns, widths, strict=True)]
-        for line in lines
+def _note(note: Note) -> str:
+    return f"- {'**Warning:** ' if note.warning else ''}{escape(note.text)}"
+
+
+def _below(rows: Sequence[Row]) -> str:
+    return "\n".join(
+        f"- **{escape(row.experiment)}**: {escape(row.below_because)}"
+        for row in rows
+        if row.standing == "below" and row.below_because
+    )
+
+
+def _undecided(rows: Sequence[Row]) -> str:
+    return "\n".join(
+        f"- **{escape(row.experiment)}**: {escape(row.gate.reason)}"
+        for row in rows
+        if row.gate and row.gate.verdict == "undecided"
+    )
+
+
+def _explanations(rows: Sequence[Row]) -> str:
+    return "\n".join(f"- **{escape(row.experiment)}**: {escape(row.explanation)}" for row in rows if row.explanation)
+
+
+def _more(table: Table) -> list[str]:
+    """The details of what came through."""
+    done = [row for row in table.rows if row.status == "ok"]
+    if not done:
+        return []
+    sections = [
+        ("Quality and lengths", known(columns.QUALITY, done)),
+        ("Time", known(columns.TIME, done)),
+        ("Memory and settings", known(columns.RESOURCES, done)),
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [padded[0], rule, *padded[1:]])
-
-
-def _known(columns: Sequence[_Column], rows: Sequence[Row]) -> str:
-    """A table of the columns in which at least one row has a figure; the others are named below it."""
-    known = [column for column in columns if any(column.cell(row) != UNKNOWN for row in rows)]
-    missing = [column.header for column in columns if column not in known]
-    return _grid(known, rows) + (f"\n\nNot known for any row: {'; '.join(missing)}." if missing else "")
+    parts = [f"### {heading}\n\n{text}" for heading, text in sections]
+    if found := columns.compared(table):
+        summary = f"Against {table.baseline}, over the documents that both completed"
+        parts.append(f"### Differences\n\n{details(summary, known(columns.DIFFERENCES, found))}")
+    return parts
 
 
 def _reasons(rows: Sequence[Row]) -> str:
@@ -188,28 +127,32 @@ def _reasons(rows: Sequence[Row]) -> str:
         lines.append(f"- **{escape(row.experiment)}**: {escape(figures.reason(row.failure))}")
         if row.failure and row.failure.hint:
             lines.append(f"  - what helps: {escape(row.failure.hint)}")
-        if figures.has_log(row):
-            lines.append(f"  - log: `log.txt` in the folder that ends in `--{row.key[:8]}`")
+        lines += [f"  - log: {code(log)}" for log in figures.logs(row)]
     return "\n".join(lines)
 
 
-def _ratio(row: Row) -> str:
-    text = figures.ratio(row.speed_ratio)
-    return f"{text} (n={row.ratio_docs})" if row.ratio_docs is not None else text
+def _across(lines: Sequence[Across]) -> str:
+    groups: dict[tuple[object, ...], list[Across]] = {}
+    for line in lines:
+        groups.setdefault((line.scenario, line.model, line.gpus), []).append(line)
+    parts = []
+    for members in groups.values():
+        heading = f"{members[0].scenario}, {escape(members[0].model or 'no model')}"
+        parts.append(f"{heading}\n\n{grid(columns.across(members), members)}")
+    return "\n\n".join(parts)
 
 
-def _what_was_run(tables: Sequence[Table], meta: Meta) -> str:
-    parts = ["## What was run", f"Run {escape(meta.run)}, {escape(meta.created)}."]
-    prompts = {table.workload.prompt.name: table.workload.prompt.template for table in tables if table.model}
+def _what_was_run(report: Report) -> str:
+    parts = ["## What was run", f"{escape(', '.join(report.runs))}, reported {escape(report.created)}."]
+    prompts = {table.workload.prompt.name: table.workload.prompt.template for table in report.tables if table.model}
     for name, template in prompts.items():
         parts.append(f"Prompt {escape(name)}:\n\n{fenced(template)}")
-    shas = dict.fromkeys((table.workload.dataset, table.workload.documents_sha256) for table in tables)
+    shas = dict.fromkeys((table.workload.dataset, table.workload.documents_sha256) for table in report.tables)
     parts += [f"Documents of {escape(dataset)}: SHA-256 `{sha}`." for dataset, sha in shas]
-    parts += [f"Machine: {escape(machine.describe())}." for machine in meta.machines]
-    for one in meta.software:
+    parts += [f"Machine: {escape(machine.describe())}." for machine in report.machines]
+    for one in report.software:
         parts.append(f"**{escape(', '.join(one.experiments))}**: {escape(one.describe())}")
         if one.packages:
             packages = ", ".join(f"{name} {version}" for name, version in sorted(one.packages.items()))
-            summary = f"{figures.plural(len(one.packages), 'package')}"
-            parts.append(f"<details><summary>{summary}</summary>\n\n{escape(packages)}\n\n</details>")
+            parts.append(details(figures.plural(len(one.packages), "package"), escape(packages)))
     return "\n\n".join(parts)

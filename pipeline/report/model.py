@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.analysis.estimates import Difference, Estimate, Gate
+from pipeline.comparison.estimates import Difference, Estimate, Gate
 from pipeline.entries import Scenario
 from pipeline.measures import Distribution, Roofline
 from pipeline.report.environments import Machine, Software
-from pipeline.report.notes import Note
 from pipeline.results import Failure, Status
 from pipeline.spec import Workload
 
@@ -64,11 +63,13 @@ class TimeSplit:
 class Row:
     """One experiment on one GPU, over all its launches that came through, or the failure of those that didn't.
 
-    docs_per_s: over launches. speed_ratio: over the baseline's, launch by launch; shared_docs: how many documents both
-    completed. scores: means by ScoreName; differences: from the baseline's, by score; the length's under
-    "output_tokens" or "output_words". cost_per_1000: in the report's currency. roofline: of the first launch, by listed
-    rates, or by measured ones where none are listed; roofline_measured: by measured ones. explanation: why it is slower
-    than the baseline, where it is and that can be told.
+    docs_per_s: over launches. speed_ratio: over the baseline's, launch by launch; speed_detectable: the ratio of the
+    smallest slowdown that so many launches find with 80% power (0.95: one of 5%), None for fewer than 5 in common;
+    shared_docs: how many documents both completed. scores: by ScoreName, the first launch's means over documents;
+    differences: from the baseline's, by score; the length's under "output_tokens" or "output_words". cost_per_1000: in
+    the report's currency. roofline: of the first launch, by listed rates, or by measured ones where none are listed;
+    roofline_measured: by measured ones. explanation: why it is slower than the baseline, where it is and that can be
+    told. bounded_by: what took its time, in a word or two.
     """
 
     experiment: str
@@ -83,8 +84,9 @@ class Row:
     docs_asked: int
     docs_per_s: Estimate | None
     speed_ratio: Estimate | None
+    speed_detectable: float | None
     shared_docs: int | None
-    scores: Mapping[str, float]
+    scores: Mapping[str, Estimate]
     differences: Mapping[str, Difference]
     gate: Gate | None
     output_words_mean: float | None
@@ -113,6 +115,12 @@ class Row:
     batch_size: int | Literal["auto"] | None
     weights_kind: str | None
     prompt_ids_sha256: str | None
+    bounded_by: str | None = None
+
+    def score(self, name: str) -> float | None:
+        """The mean alone; None where it isn't known."""
+        found = self.scores.get(name)
+        return found.value if found else None
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,15 @@ class Output:
     latency_s: float | None
     ttft_s: float | None
     scores: Mapping[str, float]
+    tpot_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence below a table. warning: the figures may not be comparable; else it only explains them."""
+
+    text: str
+    warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,8 +180,8 @@ class Table:
 class PublishedRow:
     """A published figure beside the one reproduced here. reproduced: a row's docs/s and ROUGE-1, None where none ran.
 
-    comparable: whether the reproduced one ran in the published settings (its preset, model, documents and GPU); what
-    differs stands in `differs`.
+    differs: what the reproduced one did not have in common with the published one, as far as that is known; empty where
+    none ran.
     """
 
     optimization: str
@@ -180,13 +197,15 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Across:
-    """One experiment on several GPUs: table by table, its docs/s, with the ratio over the first GPU's."""
+    """One experiment on several GPUs, in one scenario with one model: table by table, its docs/s."""
 
     experiment: str
     gpus: tuple[str, ...]
     docs_per_s: tuple[Estimate | None, ...]
     rouge1_f1: tuple[float | None, ...]
     cost_per_1000: tuple[float | None, ...]
+    scenario: Scenario = "offline"
+    model: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,131 +1,166 @@
 """What a reader must know before comparing the rows of one table."""
 
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
+from pipeline.comparison.stability import stability
+from pipeline.report.compare import Entry
+from pipeline.report.model import Note
 from pipeline.results import Result
 
 
-@dataclass(frozen=True)
-class Note:
-    """A sentence below a table. warning: the figures may not be comparable; else it only explains them."""
-
-    text: str
-    warning: bool = False
-
-
-def notes_on(results: Sequence[Result]) -> tuple[Note, ...]:
-    """Notes on the results of one table, warnings first."""
-    done = [result for result in results if result.status == "ok"]
+def notes_on(entries: Sequence[Entry]) -> tuple[Note, ...]:
+    """Notes on the rows of one table, warnings first."""
+    done = [entry for entry in entries if entry.row.status == "ok"]
     notes = [
-        *_different_prompts(done),
-        *_different_hardware(done),
         *_synthetic_weights(done),
-        *_own_warnings(results),
-        *_repeated(results),
+        *_incomplete(done),
+        *_lost_launches(done),
+        *_own_warnings(entries),
+        *_unsteady(done),
+        *_mixed_software(done),
+        *_repeated(entries),
         *_different_dtypes(done),
         *_rounded_weights(done),
-        *_incomplete(done),
         *_below_reference(done),
     ]
-    return tuple(dict.fromkeys(notes))
+    return tuple(sorted(dict.fromkeys(notes), key=lambda note: not note.warning))
 
 
-def _different_prompts(results: Sequence[Result]) -> list[Note]:
-    groups = _grouped((result.prompt_ids_sha256, result.job.experiment) for result in results)
-    if len(groups) < 2:
-        return []
-    parts = [f"{', '.join(names)} ({str(sha)[:8]})" for sha, names in groups.items()]
-    return [Note(f"prompt ids differ, so these rows are not comparable: {' against '.join(parts)}", warning=True)]
-
-
-def _different_hardware(results: Sequence[Result]) -> list[Note]:
-    # A CPU's name tells rows apart only where no GPU did the work.
-    groups = _grouped(
-        (result.environment.gpu_name or result.environment.cpu, result.job.experiment) for result in results
-    )
-    if len(groups) < 2:
-        return []
-    parts = [f"{', '.join(names)} on {name}" for name, names in groups.items()]
-    return [Note(f"speeds are from different hardware: {'; '.join(parts)}", warning=True)]
-
-
-def _own_warnings(results: Sequence[Result]) -> list[Note]:
-    return [
-        Note(f"{result.job.experiment}: {warning}", warning=True) for result in results for warning in result.warnings
-    ]
-
-
-def _repeated(results: Sequence[Result]) -> list[Note]:
-    return [
-        Note(f"{result.job.experiment}: attempt {result.attempts}, after a failure that may pass; its log is log-1.txt")
-        for result in results
-        if result.attempts > 1
-    ]
-
-
-def _different_dtypes(results: Sequence[Result]) -> list[Note]:
-    groups = _grouped((result.settings.dtype, result.job.experiment) for result in results if result.job.model)
-    if len(groups) < 2:
-        return []
-    return [Note("dtype differs: " + "; ".join(f"{', '.join(names)} in {dtype}" for dtype, names in groups.items()))]
-
-
-def _synthetic_weights(results: Sequence[Result]) -> list[Note]:
-    return [
-        Note(f"{result.job.experiment}: weights are random, so its ROUGE says nothing", warning=True)
-        for result in results
-        if result.weights and result.weights.kind == "synthetic"
-    ]
-
-
-def _rounded_weights(results: Sequence[Result]) -> list[Note]:
+def _lost_launches(entries: Sequence[Entry]) -> list[Note]:
     notes = []
-    for result in results:
-        weights = result.weights
+    for entry in entries:
+        lost = [launch for launch in entry.row.launches if launch.status != "ok"]
+        classes = dict.fromkeys(job.result.failure.class_ for job in entry.launches if job.result.failure)
+        if lost:
+            text = f"{entry.row.experiment}: {len(lost)} of {len(entry.row.launches)} launches did not come through"
+            notes.append(Note(f"{text} ({', '.join(classes)}); figures are over the others", warning=True))
+    return notes
+
+
+def _own_warnings(entries: Sequence[Entry]) -> list[Note]:
+    """Those that the jobs gave."""
+    return _warnings(
+        (entry.row.experiment, warning)
+        for entry in entries
+        for job in entry.launches
+        for warning in job.result.warnings
+    )
+
+
+def _unsteady(entries: Sequence[Entry]) -> list[Note]:
+    """What speaks against trusting the speeds; of reference lines nobody compares it."""
+    return _warnings(
+        (entry.row.experiment, warning)
+        for entry in entries
+        if entry.row.standing != "reference"
+        for warning in stability(*_samples(entry))
+    )
+
+
+def _samples(entry: Entry) -> tuple[list[Sequence[float]], list[float]]:
+    """Seconds of each launch's repeats, and docs/s of each launch."""
+    known = [(launch.repeats, launch.docs_per_s) for launch in entry.row.launches if launch.docs_per_s is not None]
+    return [repeats for repeats, _ in known], [rate for _, rate in known]
+
+
+def _warnings(told: Iterable[tuple[str, str]]) -> list[Note]:
+    """A warning for each text, with all rows that it was told of."""
+    rows: dict[str, dict[str, None]] = {}
+    for name, text in told:
+        rows.setdefault(text, {})[name] = None
+    return [Note(f"{', '.join(names)}: {text}", warning=True) for text, names in rows.items()]
+
+
+def _mixed_software(entries: Sequence[Entry]) -> list[Note]:
+    """Rows whose launches did not all run the same code."""
+
+    def code(result: Result) -> Hashable:
+        env = result.environment
+        return (tuple(sorted(env.packages.items())), env.image_digest, env.git_commit)
+
+    mixed = [
+        entry.row.experiment
+        for entry in entries
+        if len({code(job.result) for job in entry.launches if job.result.status == "ok"}) > 1
+    ]
+    text = "launches ran with different packages or another version of this benchmark"
+    return [Note(f"{', '.join(mixed)}: {text}; --fresh runs all of them again", warning=True)] if mixed else []
+
+
+def _repeated(entries: Sequence[Entry]) -> list[Note]:
+    return [
+        Note(f"{entry.row.experiment}: attempt {job.result.attempts}, after a failure that may pass; see log-1.txt")
+        for entry in entries
+        for job in entry.launches
+        if job.result.attempts > 1
+    ]
+
+
+def _different_dtypes(entries: Sequence[Entry]) -> list[Note]:
+    groups = _grouped(entries, lambda result: result.settings.dtype if result.job.model else None)
+    if len(groups) < 2:
+        return []
+    return [Note("dtype differs: " + "; ".join(f"{', '.join(names)} in {dtype}" for dtype, names in groups))]
+
+
+def _synthetic_weights(entries: Sequence[Entry]) -> list[Note]:
+    return [
+        Note(f"{entry.row.experiment}: weights are random, so its ROUGE says nothing", warning=True)
+        for entry in entries
+        if entry.row.weights_kind == "synthetic"
+    ]
+
+
+def _rounded_weights(entries: Sequence[Entry]) -> list[Note]:
+    notes = []
+    for entry in entries:
+        weights = entry.first.result.weights
         if weights is None or weights.kind != "rtn":
             continue
-        text = f"{result.job.experiment}: weights quantised by round-to-nearest, not calibrated"
+        text = f"{entry.row.experiment}: weights quantised by round-to-nearest, not calibrated"
         if weights.perplexity is not None and weights.perplexity_original is not None:
             text += f"; perplexity {weights.perplexity:.1f} against the original's {weights.perplexity_original:.1f}"
         notes.append(Note(text))
     return notes
 
 
-def _incomplete(results: Sequence[Result]) -> list[Note]:
+def _incomplete(entries: Sequence[Entry]) -> list[Note]:
     notes = []
-    for result in results:
-        asked = result.job.workload.docs
-        if result.metrics is not None and result.metrics.docs < asked:
-            text = f"{result.job.experiment}: figures over {result.metrics.docs} of {asked} documents"
+    for entry in entries:
+        done, asked = entry.row.docs_completed, entry.row.docs_asked
+        if done is not None and done < asked:
+            text = f"{entry.row.experiment}: figures over {done} of {asked} documents"
             notes.append(Note(f"{text}; the others are too long for the model", warning=True))
     return notes
 
 
-def _below_reference(results: Sequence[Result]) -> list[Note]:
+def _below_reference(entries: Sequence[Entry]) -> list[Note]:
     """Rows whose ROUGE-1 a reference line reaches, since such a figure shows no skill."""
     notes = []
-    for reference in results:
-        line = reference.quality.rouge1_f1 if reference.quality and not reference.job.ranked else None
+    for reference in entries:
+        line = reference.row.score("rouge1_f1")
+        if reference.row.standing != "reference" or line is None:
+            continue
         below = [
-            result.job.experiment
-            for result in results
-            if line is not None
-            and result.job.ranked
-            and result.quality is not None
-            and result.quality.rouge1_f1 is not None
-            and result.quality.rouge1_f1 <= line
+            entry.row.experiment
+            for entry in entries
+            if entry.row.standing != "reference"
+            and (value := entry.row.score("rouge1_f1")) is not None
+            and value <= line
         ]
         if below:
-            name = reference.job.experiment
+            name = reference.row.experiment
             notes.append(Note(f"ROUGE-1 no higher than {name}'s ({line:.3f}), which runs no model: {', '.join(below)}"))
     return notes
 
 
-def _grouped(pairs: Iterable[tuple[Hashable, str]]) -> dict[Hashable, list[str]]:
-    """Names by value, unknown values left out."""
+def _grouped(
+    entries: Iterable[Entry], value_of: Callable[[Result], Hashable | None]
+) -> list[tuple[Hashable, list[str]]]:
+    """Rows by a value of their results, unknown values left out."""
     groups: dict[Hashable, list[str]] = {}
-    for value, name in pairs:
+    for entry in entries:
+        value = value_of(entry.first.result)
         if value is not None:
-            groups.setdefault(value, []).append(name)
-    return groups
+            groups.setdefault(value, []).append(entry.row.experiment)
+    return list(groups.items())

@@ -1,4 +1,4 @@
-"""The tables in the terminal. The only module that imports rich."""
+"""The tables in the terminal. With report/live.py the only module that imports rich."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -15,10 +15,11 @@ from rich.text import Text
 
 from pipeline.report import figures
 from pipeline.report.figures import number
-from pipeline.report.notes import Note
-from pipeline.report.table import BASELINE, Row, Table
+from pipeline.report.model import Note, Report, Row, Standing, Table
 
-LOG_COLUMNS = 130
+LOG_COLUMNS = 160
+"""Of a pipe or a file, which have no width of their own."""
+PICTURE_COLUMNS = 130
 
 _PADDING = 1
 _DIVIDER = 1
@@ -41,51 +42,60 @@ class _Column:
 _COLUMNS = (
     _Column("experiment", lambda row: figures.name(row.experiment), 100, "left"),
     _Column("optimisation", lambda row: figures.name(row.optimization), 40, "left"),
-    _Column("docs/s", lambda row: figures.speed(row.docs_per_s), 100),
-    _Column(f"against\n{BASELINE}", lambda row: figures.ratio(row.speed_ratio), 20),
+    _Column("docs/s", lambda row: figures.speed(figures.value(row.docs_per_s)), 100),
     _Column("GPU", lambda row: figures.name(row.gpu), 80, "left"),
-    _Column("ROUGE-1\nF1", lambda row: number(row.rouge1_f1, 3), 90),
+    _Column("ROUGE-1\nF1", lambda row: number(row.score("rouge1_f1"), 3), 90),
+    _Column("times\nbaseline", lambda row: figures.times(row.speed_ratio), 65),
+    _Column("95%\ninterval", lambda row: figures.ends(figures.interval(row.speed_ratio), 2), 25),
+    _Column("gate", figures.verdict, 55, "left"),
     _Column("dtype", lambda row: figures.name(row.dtype), 35, "left"),
     _Column("batch\nsize", lambda row: figures.name(row.batch_size), 45),
-    _Column("memory\nGiB", lambda row: figures.gib(row.peak_memory_bytes), 60),
-    _Column("load\ns", lambda row: number(row.load_s, 1), 30),
+    _Column("memory\nGiB", lambda row: figures.gib(row.memory.peak), 60),
+    _Column("J/doc", lambda row: number(row.energy_per_doc_j, 1), 28),
+    _Column("cost of\n1,000", lambda row: number(row.cost_per_1000, 3), 29),
+    _Column("of the\nlimit", figures.share_of_limit, 26),
+    _Column("load\ns", lambda row: number(row.time.load, 1), 30),
     _Column("output\ntokens/s", lambda row: number(row.output_tokens_per_s, 1), 50),
     _Column("status", figures.status, 70, "left"),
 )
 
-_STYLES = {"ok": "", "failed": "red", "timed_out": "red", "skipped": "dim"}
+_ALWAYS = 80
+"""Columns worth as much stand there even without a figure."""
+
+_STYLES: dict[Standing, str] = {"below": "yellow", "failed": "red", "skipped": "dim"}
 
 
-def show(tables: Sequence[Table], label: str | None = None) -> None:
-    """Print the tables on standard output. A pipe or a log file has no width of its own and gets every column."""
+def show(report: Report) -> None:
+    """Print the report on standard output."""
     console = Console()
-    render(tables, console if console.is_terminal else Console(width=LOG_COLUMNS), label)
+    render(report, console if console.is_terminal else Console(width=LOG_COLUMNS))
 
 
-def save_picture(tables: Sequence[Table], path: Path, title: str, label: str | None = None) -> None:
+def save_picture(report: Report, path: Path, title: str) -> None:
     """Write what a terminal shows as an SVG picture."""
-    console = Console(width=LOG_COLUMNS, record=True, file=io.StringIO(), force_terminal=True)
-    render(tables, console, label)
+    console = Console(width=PICTURE_COLUMNS, record=True, file=io.StringIO(), force_terminal=True)
+    render(report, console)
     console.save_svg(str(path), title=title)
 
 
-def render(tables: Sequence[Table], console: Console, label: str | None = None) -> None:
-    """Print each table with its failures, skips and notes below it.
+def render(report: Report, console: Console) -> None:
+    """Print the answer and each table, with what stands below the line, failures, skips and notes below it.
 
-    label: what every reader must know first, such as that this is a demo. Where the terminal is narrow, the least
-    important columns are left out; no cell is wrapped.
+    Where the terminal is narrow, the least important columns are left out; no cell is wrapped.
     """
-    for table in tables:
+    for label in report.labels:
+        console.print(Padding(Text(figures.one_line(label), style="bold yellow"), (1, _EDGE, 0, _EDGE)))
+    for table in report.tables:
         console.print()
-        _print_heading(table, console, label)
+        _print_heading(table, console)
         console.print(_grid(table.rows, console.width))
-        _print_reasons("failed", [row for row in table.rows if row.status in ("failed", "timed_out")], console)
-        _print_reasons("skipped", [row for row in table.rows if row.status == "skipped"], console)
+        for word, standing in (("below the line", "below"), ("failed", "failed"), ("skipped", "skipped")):
+            _print_reasons(word, [row for row in table.rows if row.standing == standing], console)
         _print_notes(table.notes, console)
-    console.print()
+    console.print(Padding(Text(figures.one_line(report.answer), style="bold"), (1, _EDGE)))
 
 
-def _print_heading(table: Table, console: Console, label: str | None) -> None:
+def _print_heading(table: Table, console: Console) -> None:
     work = table.workload
     facts = [
         table.model or "no model",
@@ -94,9 +104,8 @@ def _print_heading(table: Table, console: Console, label: str | None) -> None:
         f"at most {figures.plural(work.max_new_tokens, 'new token')}",
         f"launcher {table.launcher}",
     ]
-    if label:
-        console.print(Padding(Text(figures.one_line(label), style="bold yellow"), (0, _EDGE)))
-    heading = Text.assemble((table.scenario, "bold"), f": {figures.SCENARIOS[table.scenario]}")
+    place = f" on {figures.one_line(table.gpu)}: {figures.SCENARIOS[table.scenario]}"
+    heading = Text.assemble((table.scenario, "bold"), place)
     console.print(Padding(heading, (0, _EDGE)))
     console.print(Padding(Text(figures.one_line(" · ".join(facts)), style="dim"), (0, _EDGE)))
 
@@ -106,7 +115,7 @@ def _grid(rows: Sequence[Row], width: int) -> Grid:
     grid = Grid(box=box.HORIZONTALS, padding=(0, _PADDING, 0, 0), border_style="dim", header_style="bold")
     for column in columns:
         grid.add_column(column.header, justify=column.justify, no_wrap=True, vertical="bottom", overflow="ellipsis")
-    fastest = next((row for row in rows if row.ranked and row.status == "ok" and row.docs_per_s is not None), None)
+    fastest = next((row for row in rows if row.standing == "ranked" and row.docs_per_s is not None), None)
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         cells = [Text(column.cell(row), style=_style(column, row, row is fastest)) for column in columns]
         grid.add_row(*cells, end_section=following is not None and _section(row) != _section(following))
@@ -114,8 +123,12 @@ def _grid(rows: Sequence[Row], width: int) -> Grid:
 
 
 def _fitting(rows: Sequence[Row], width: int) -> list[_Column]:
-    """The columns that fit beside each other, in their order; the most important one always."""
-    columns = list(_COLUMNS)
+    """The columns with a figure that fit beside each other, in their order; the most important one always."""
+    columns = [
+        column
+        for column in _COLUMNS
+        if column.keep >= _ALWAYS or any(column.cell(row) != figures.UNKNOWN for row in rows)
+    ]
     while len(columns) > 1 and _total_width(columns, rows) > width:
         columns.remove(min(columns, key=lambda column: column.keep))
     return columns
@@ -127,33 +140,35 @@ def _total_width(columns: Sequence[_Column], rows: Sequence[Row]) -> int:
 
 
 def _section(row: Row) -> str:
-    return "ranked" if row.status == "ok" and row.ranked else "reference" if row.status == "ok" else "other"
+    return "not ok" if row.status != "ok" else row.standing
 
 
 def _style(column: _Column, row: Row, fastest: bool) -> str:
     if row.status != "ok":
-        return _STYLES[row.status] if column.header in ("experiment", "status") else "dim"
-    if not row.ranked:
+        return _STYLES[row.standing] if column.header in ("experiment", "status") else "dim"
+    if row.standing in ("reference", "unranked"):
         return "italic cyan"
     if fastest and column.header == "docs/s":
         return "bold green"
+    if row.standing == "below" and column.header in ("gate", "status"):
+        return _STYLES["below"]
     return "bold" if column.header in ("experiment", "docs/s") else ""
 
 
 def _print_reasons(word: str, rows: Sequence[Row], console: Console) -> None:
-    """What failed or was skipped and why, the hint and the log below it."""
+    """What stands below the line, failed or was skipped and why, the hint and the logs below it."""
     if not rows:
         return
     grid = Grid.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for row in rows:
-        text = Text(figures.reason(row.failure))
+        text = Text(figures.one_line(row.below_because) if row.below_because else figures.reason(row.failure))
         if row.failure and row.failure.hint:
             text.append(f"\n→ {figures.one_line(row.failure.hint)}", style="green")
-        if figures.has_log(row):
-            text.append(f"\nlog: *--{row.key[:8]}/log.txt", style="dim")
-        grid.add_row(Text(figures.name(row.experiment), style=_STYLES[row.status]), text)
+        for log in figures.logs(row):
+            text.append(f"\nlog: {figures.one_line(log)}", style="dim")
+        grid.add_row(Text(figures.name(row.experiment), style=_STYLES[row.standing]), text)
     console.print(Padding(Text(word, style="bold"), (0, _EDGE)))
     console.print(Padding(grid, (0, _EDGE, 0, _EDGE + 2)))
 

@@ -23,7 +23,7 @@ class Orchestrator:
         self.cache = cache
 
     def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        folders = ["--results", str(self.results), "--cache", str(self.cache)]
+        folders = ["--results", str(self.results), "--cache", str(self.cache), "--formats", "md"]
         launcher = [] if "--launcher" in arguments else ["--launcher", "process"]
         return subprocess.run(
             [sys.executable, "orchestrator.py", *arguments, *launcher, *folders],
@@ -156,6 +156,13 @@ def test_a_plan_starts_and_writes_nothing(orchestrator: Orchestrator) -> None:
     assert actions["none"] == "run"
     assert actions["flash-attn"] == "skip"
     assert not orchestrator.results.exists()
+
+
+def test_a_plan_says_how_many_launches_there_are_and_how_many_are_left(orchestrator: Orchestrator) -> None:
+    orchestrator(*LEAD)
+    assert "run 2 of 3" in orchestrator(*LEAD, "--launches", "3", "--plan").stdout
+    [row] = orchestrator.json(*LEAD, "--launches", "3", "--plan")["plan"]
+    assert (row["action"], row["launches"], row["kept"], row["earlier"]) == ("run", 3, 1, "ok")
 
 
 def test_a_plan_for_a_gpu_that_is_not_here_says_what_it_lacks(orchestrator: Orchestrator) -> None:

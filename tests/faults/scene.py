@@ -195,7 +195,7 @@ class Scene:
         command = Command(
             [
                 *([sys.executable, "-c", code] if prelude else [sys.executable, "orchestrator.py"]),
-                *("--gpu", "cpu", "--launcher", self.launcher, "--run", run, "--json", *arguments),
+                *("--gpu", "cpu", "--launcher", self.launcher, "--run", run, "--json", "--formats", "md", *arguments),
                 *("--data", str(self.data), "--cache", str(self.cache), "--results", str(self.results)),
             ],
             {**os.environ, **self.environment, **environment, MARK: str(self.results)},

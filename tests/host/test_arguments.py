@@ -46,3 +46,13 @@ def test_all_leaves_out_what_is_for_asking_by_name() -> None:
 def test_an_experiment_by_name_only_can_be_asked_for(name: str) -> None:
     assert CATALOG.experiments[name].by_name_only
     assert parse(["--experiment", name, "--gpu", "cpu"], CATALOG, LAUNCHERS).experiments == (name,)
+
+
+def test_repeats_of_a_job_that_would_have_no_speed_are_refused() -> None:
+    with pytest.raises(UsageError, match="--repeats 2: a job that goes on from an interrupted one has no speed"):
+        parse(["--all", "--gpu", "cpu", "--repeats", "2", "--resume-documents"], CATALOG, LAUNCHERS)
+
+
+def test_launches_and_repeats_are_one_unless_asked_for() -> None:
+    given = parse(["--all", "--gpu", "cpu"], CATALOG, LAUNCHERS)
+    assert (given.launches, given.repeats) == (1, 1)

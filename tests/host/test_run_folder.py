@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
-from pipeline.host.runs import RUN_FILE, RunFolder
+from pipeline.host.runs import RUN_FILE, RunFolder, open_run
 from pipeline.job_folder import ASIDE, begin, restore_interrupted, settle
 from pipeline.jobs import make_job
 from pipeline.plan import Request, Selected, select
@@ -52,7 +53,7 @@ def test_a_damaged_result_is_named_and_hides_no_other(folder: RunFolder, content
     leave(folder, "a", make_result("none"))
     leave(folder, "b", make_result("4-bit")).write_bytes(content)
     results, unreadable = folder.results_of_all_jobs()
-    assert [result.job.experiment for result in results] == ["none"]
+    assert [result.job.experiment for result in results.values()] == ["none"]
     assert [fault.split(":")[0] for fault in unreadable] == [str(folder.path / "b" / "result.json")]
 
 
@@ -60,9 +61,36 @@ def test_of_two_answers_the_later_commands_counts_though_the_clock_was_set_back(
     old, new = make_result("none", 1.0), make_result("none", 2.0)
     leave(folder, "old", replace(old, job=replace(old.job, command=1), finished_at="2026-11-23T12:00:00+00:00"))
     leave(folder, "new", replace(new, job=replace(new.job, command=2), finished_at="1999-01-01T00:00:00+00:00"))
-    [result], _ = folder.results_of_all_jobs()
+    results, _ = folder.results_of_all_jobs()
+    [result] = results.values()
     assert result.metrics is not None
     assert result.metrics.docs_per_s == 2.0
+
+
+def test_another_machines_answer_to_the_same_question_is_kept(folder: RunFolder) -> None:
+    for name, machine in (("here", "A CPU"), ("there", "Another CPU")):
+        leave(folder, name, make_result("none", cpu=machine))
+    results, _ = folder.results_of_all_jobs()
+    assert {path.name for path in results} == {"here", "there"}
+
+
+def test_a_damaged_run_file_is_read_as_none_and_left_as_it_is(folder: RunFolder) -> None:
+    (folder.path / RUN_FILE).write_text("{")
+    assert (folder.label(), folder.commands()) == (None, ())
+    assert (folder.path / RUN_FILE).read_text() == "{"
+
+
+def test_a_run_is_found_by_its_name_or_its_folder(folder: RunFolder, tmp_path: Path) -> None:
+    assert open_run("mine", tmp_path).path == folder.path.resolve()
+    assert open_run(str(folder.path), tmp_path / "elsewhere").path == folder.path.resolve()
+
+
+def test_a_run_that_is_not_there_is_named_with_the_nearest(folder: RunFolder, tmp_path: Path) -> None:
+    folder.record("command", None)
+    with pytest.raises(UsageError, match=r"'nine': no run of that name.*did you mean mine\?"):
+        open_run("nine", tmp_path)
+    with pytest.raises(UsageError, match=r"holds mine"):
+        open_run("\0", tmp_path)
 
 
 @pytest.fixture

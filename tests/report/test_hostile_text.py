@@ -11,15 +11,16 @@ import pytest
 from rich.console import Console
 
 from orchestrator import print_json
+from pipeline.documents import Document
 from pipeline.entries import Prompt
 from pipeline.figures import one_line, printable
-from pipeline.report import markdown, terminal
-from pipeline.report.environments import machines, software
-from pipeline.report.table import rank
+from pipeline.measures import DocumentResult
+from pipeline.report import csv_file, markdown, markup, terminal
+from pipeline.report.model import Report
 from pipeline.report.watch import LineWatcher
 from pipeline.results import Failure, Result
 from pipeline.worker.terminal import render as render_alone
-from tests.builders import make_result, make_workload
+from tests.builders import make_report, make_result, make_workload, stored
 
 HOSTILE = [
     "\x1b[2J\x1b[31mred\x1b[0m",
@@ -69,16 +70,28 @@ def hostile_results(text: str) -> list[Result]:
     return [done, failed, replace(make_result("gguf-q4", status="skipped", workload=work), failure=failed.failure)]
 
 
+def hostile_report(text: str) -> Report:
+    """The text also in the run's name, label and command, the documents and what was made of them."""
+    done, *others = hostile_results(text)
+    outputs = [DocumentResult(id=text, text=text, finish_reason="stop", rouge1_f1=0.2)]
+    texts = {done.job.workload.documents_sha256: {text: Document(text, text, text)}}
+    jobs = [stored(done, outputs), *map(stored, others)]
+    command = f"python orchestrator.py --label '{text}'"
+    return replace(make_report(jobs, texts=texts, name=text, label=text, commands=(command,)), created=text)
+
+
 def report(text: str) -> str:
-    results = hostile_results(text)
-    meta = markdown.Meta(text, f"python orchestrator.py --label '{text}'", text, machines(results), software(results))
-    return markdown.render(rank(results), replace(meta, label=text))
+    return markdown.render(hostile_report(text))
 
 
 def shown(text: str) -> str:
     stream = io.StringIO()
-    terminal.render(rank(hostile_results(text)), Console(file=stream, width=200), text)
+    terminal.render(hostile_report(text), Console(file=stream, width=200))
     return stream.getvalue()
+
+
+def table(text: str) -> str:
+    return csv_file.render(hostile_report(text)).replace("\r\n", "\n")
 
 
 def watched(text: str) -> str:
@@ -102,7 +115,14 @@ def unprintable(text: str) -> set[str]:
 
 
 BAD = ("Cc", "Cs", "Cf", "Zl", "Zp")
-RENDERERS = {"report.md": report, "terminal": shown, "progress": watched, "alone": alone, "printable": printable}
+RENDERERS = {
+    "report.md": report,
+    "report.csv": table,
+    "terminal": shown,
+    "progress": watched,
+    "alone": alone,
+    "printable": printable,
+}
 
 
 @pytest.mark.parametrize("name", RENDERERS)
@@ -113,7 +133,7 @@ def test_nothing_that_people_see_holds_a_control_character(name: str, text: str)
     made.encode()
 
 
-@pytest.mark.parametrize("render", [report, shown, alone])
+@pytest.mark.parametrize("render", [report, table, shown, alone])
 def test_what_was_said_can_still_be_read(render: object) -> None:
     assert callable(render)
     plain = re.sub(r"[\s\\│…]+", "", render(ALL)[:200_000])
@@ -147,7 +167,8 @@ def test_the_report_has_no_link_image_or_heading_of_anybody_elses(text: str) -> 
     assert re.findall(r"(?<!\\)[!]?\[[^\]\n]*\]\(", made) == []
     assert re.findall(r"(?m)^\[[^\]]*\]:", made) == []
     headings = {line.split(":")[0] for line in made.splitlines() if line.startswith("#")}
-    own = {"## offline", "### Failed", "### Skipped", "### Quality and lengths", "### Time", "### Memory and settings"}
+    own = {"## offline on cpu", "### Failed", "### Skipped", "### Quality and lengths", "### Time"}
+    own |= {"### Memory and settings"}
     assert {heading for heading in headings if not heading.startswith("# Benchmark run")} <= own | {
         "## How to read this", "## What was run", "## Run it again",
     }  # fmt: skip
@@ -167,7 +188,7 @@ def test_markup_of_the_terminals_library_is_shown_and_not_obeyed() -> None:
 
 
 def test_a_code_block_ends_where_the_report_ends_it() -> None:
-    assert markdown.fenced("```\n# out") == "````text\n```\n# out\n````"
+    assert markup.fenced("```\n# out") == "````text\n```\n# out\n````"
 
 
 def test_text_for_other_programs_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,17 @@
 """report.md: what it holds, and that text from outside can't break it."""
 
 import re
+from collections.abc import Sequence
 
 from pipeline.entries import Prompt
 from pipeline.measures import Distribution
+from pipeline.report.build import Options
 from pipeline.report.environments import machines, software
-from pipeline.report.markdown import Meta, escape, fenced, render
-from pipeline.report.table import rank
+from pipeline.report.markdown import render
+from pipeline.report.markup import code, escape, fenced
+from pipeline.report.stored import StoredJob
 from pipeline.results import Failure, Result
-from tests.builders import make_result, make_workload
+from tests.builders import make_documents, make_report, make_result, make_workload, stored
 
 RESULTS = [
     make_result("none", 0.5, rouge1_f1=0.28, gpu_name="NVIDIA A100-SXM4-40GB", driver_version="580.65"),
@@ -20,16 +23,8 @@ RESULTS = [
 COMMAND = "python orchestrator.py --gpu a100 --all"
 
 
-def report(results: list[Result], **meta: object) -> str:
-    values: dict[str, object] = {
-        "run": "a100-all",
-        "command": COMMAND,
-        "created": "2026-11-23",
-        "machines": machines(results),
-        "software": software(results),
-        **meta,
-    }
-    return render(rank(results), Meta(**values))  # type: ignore[arg-type]
+def report(results: Sequence[Result | StoredJob], options: Options | None = None, **run: object) -> str:
+    return render(make_report(results, options, **{"name": "a100-all", "commands": (COMMAND,), **run}))
 
 
 def cells(text: str, experiment: str) -> list[list[str]]:
@@ -65,18 +60,18 @@ def test_jobs_are_counted_once_by_status() -> None:
     assert "6 jobs: 4 ok, 1 failed, 1 skipped." in report(both)
 
 
-def test_rows_are_ranked_with_the_ratio_and_its_documents() -> None:
+def test_rows_are_ranked_in_the_published_format_and_more() -> None:
     text = report(RESULTS)
     [vllm, none] = [cells(text, name)[0] for name in ("vllm", "none")]
-    assert vllm[2:6] == ["**2.000**", "4.00× (n=10)", "cpu", "0.260"]
-    assert none[2:6] == ["0.500", "1.00× (n=10)", "cpu", "0.280"]
+    assert vllm[2:7] == ["**2.000**", "cpu", "0.260", "4.00×", "10"]
+    assert none[2:7] == ["0.500", "cpu", "0.280", "1.00×", "10"]
     assert text.index("| **vllm**") < text.index("| none") < text.index("| lead-3")
 
 
 def test_scenarios_are_separate_sections() -> None:
     text = report([make_result("none"), make_result("none", scenario="single")])
-    assert text.count("## offline:") == 1
-    assert text.count("## single:") == 1
+    assert text.count("## offline on cpu:") == 1
+    assert text.count("## single on cpu:") == 1
 
 
 def test_all_rouge_figures_latencies_and_memory_are_shown() -> None:
@@ -88,17 +83,48 @@ def test_all_rouge_figures_latencies_and_memory_are_shown() -> None:
         rougeLsum_f1=0.2044,
         latency_s=Distribution(1.0, 1.11, 2.22, 3.33),
         ttft_s=Distribution(0.5, 0.111, 0.9, 1.0),
-        energy_j=1234.0,
+        energy_j=12340.0,
         kv_cache_bytes=3 * 1024**3,
     )
     figures = [cell for row in cells(report([result]), "none") for cell in row]
-    for figure in ("0.2811", "0.0822", "0.1933", "0.2044", "1.11", "2.22", "0.111", "1,234", "3.00"):
+    for figure in ("0.2811", "0.0822", "0.1933", "0.2044", "1.11", "2.22", "0.111", "1,234.0", "3.00"):
         assert figure in figures
 
 
+def test_signs_of_degenerate_outputs_are_shown() -> None:
+    figures = {"empty_outputs": 1, "hit_limit": 2, "copied_outputs": 3, "coverage_mean": 0.51, "density_mean": 4.5}
+    quality = cells(report([make_result("none", **figures, repetition_mean=0.25)]), "none")[1]
+    assert quality[-6:] == ["1", "2", "3", "0.51", "4.5", "0.25"]
+
+
+def test_rouge_1_stands_beside_its_interval_over_documents() -> None:
+    work = make_workload(docs=30)
+    one = stored(make_result("none", workload=work, docs=30), make_documents([0.2 + n / 100 for n in range(30)]))
+    value, interval = cells(report([one]), "none")[1][1:3]
+    low, high = map(float, interval.split(" to "))
+    assert low < float(value) == 0.345 < high
+
+
+def test_the_slowdown_that_launches_would_show_is_a_dash_where_they_are_fewer_than_five() -> None:
+    speeds = {"none": [0.5, 0.6, 0.7, 0.8, 0.9], "vllm": [1.01, 1.19, 1.42, 1.61, 1.79], "4-bit": [0.4, 0.5]}
+    text = report(
+        [
+            make_result(name, speed, launch=number, key=f"{number}" * 64)
+            for name, measured in speeds.items()
+            for number, speed in enumerate(measured, start=1)
+        ]
+    )
+    header = next(line for line in text.splitlines() if line.startswith("| experiment"))
+    place = [cell.strip() for cell in header.split("|")[1:-1]].index("slowdown found with 80% power from")
+    assert re.fullmatch(r"\d\.\d%", cells(text, "vllm")[0][place])
+    assert cells(text, "4-bit")[0][place] == "–"
+
+
 def test_an_unknown_figure_is_a_dash_and_never_0() -> None:
-    ranking = cells(report([make_result("none", None, rouge1_f1=None, peak_memory_bytes=None, load_s=None)]), "none")[0]
-    assert [ranking[i] for i in (2, 3, 5, 9, 10)] == ["–"] * 5
+    unknown = make_result("none", None, rouge1_f1=None, peak_memory_bytes=None, load_s=None)
+    ranking = cells(report([unknown, make_result("vllm")]), "none")[0]
+    assert [ranking[i] for i in (2, 4, 9, 11)] == ["–"] * 4
+    assert ranking[5:7] == ["10", "1"]
 
 
 def test_figures_that_no_row_knows_are_named_instead_of_shown_as_empty_columns() -> None:
@@ -166,3 +192,60 @@ def test_a_machine_and_an_environment_are_listed_once() -> None:
     ]
     assert len(machines(results)) == 1
     assert [one.experiments for one in software(results)] == [("none", "4-bit"), ("vllm",)]
+
+
+def test_the_answer_stands_first() -> None:
+    assert report(RESULTS).splitlines()[2].startswith("**On this CPU, vllm summarises 2 documents a second")
+
+
+def test_what_is_below_the_line_says_why() -> None:
+    text = report([make_result("none"), make_result("vllm", prompt_ids_sha256="c" * 64)])
+    assert "### Below the line\n\n- **vllm**: its prompt ids (cccccccc) are not the baseline's (bbbbbbbb)" in text
+
+
+def test_an_undecided_gate_says_why() -> None:
+    made = [stored(make_result(name), make_documents([0.2] * 10)) for name in ("none", "vllm")]
+    gate = make_report(made).tables[0].rows[1].gate
+    assert gate is not None and gate.verdict == "undecided"
+    assert f"### Undecided quality\n\n- **vllm**: {gate.reason}" in report(made)
+
+
+def test_differences_are_given_score_by_score() -> None:
+    scores = [0.2 + number / 100 for number in range(30)]
+    work = make_workload(docs=30)
+    made = [
+        stored(make_result(name, workload=work, docs=30), make_documents([score - loss for score in scores]))
+        for name, loss in (("none", 0.0), ("vllm", 0.01))
+    ]
+    text = report(made)
+    line = next(line for line in text.splitlines() if line.startswith("| ROUGE-1 F1"))
+    assert [cell.strip() for cell in line.split("|")[2:6]] == ["vllm", "0.3350", "0.3450", "-0.0100"]
+    assert "Against none, over the documents that both completed" in text
+
+
+def test_a_price_names_its_currency() -> None:
+    text = report([make_result("none", 0.5)], Options(price=1.8, currency="EUR"))
+    assert "cost of 1,000, EUR" in text
+    assert "1.000" in cells(text, "none")[0]
+
+
+def test_machines_stand_side_by_side_with_the_ratio_to_the_first() -> None:
+    text = report(
+        [
+            make_result("none", 0.5, gpu="t4", gpu_name="Tesla T4"),
+            make_result("none", 2.0, gpu="a100", gpu_name="NVIDIA A100-SXM4-40GB"),
+        ]
+    )
+    section = text[text.index("## Across machines") :]
+    assert cells(section, "none")[0] == ["none", "0.500", "0.150", "2.000", "4.00×", "0.150"]
+
+
+def test_published_rows_stand_beside_ours() -> None:
+    text = report([make_result("none", 0.4, model="llama-2-7b-chat")])
+    section = text[text.index("## Beside the published results") :]
+    assert cells(section, "none")[0][:5] == ["none", "a100-40gb", "100", "0.317", "0.400"]
+
+
+def test_code_in_a_line_holds_any_backticks() -> None:
+    assert code("a`b``c") == "```a`b``c```"
+    assert code("`a`") == "`` `a` ``"

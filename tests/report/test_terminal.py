@@ -1,15 +1,16 @@
 """The table in the terminal: what is shown, in which order, and what a narrow terminal leaves out."""
 
 import re
+from collections.abc import Sequence
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from pipeline.report.table import rank
-from pipeline.report.terminal import render
+from pipeline.report.stored import StoredJob
+from pipeline.report.terminal import render, show
 from pipeline.results import Failure, Result
-from tests.builders import make_result
+from tests.builders import make_documents, make_report, make_result, make_workload, stored
 
 RESULTS = [
     make_result("none", 0.317, rouge1_f1=0.28),
@@ -20,9 +21,9 @@ RESULTS = [
 ]
 
 
-def shown(results: list[Result], width: int = 120, label: str | None = None) -> str:
+def shown(results: Sequence[Result | StoredJob], width: int = 120, label: str | None = None) -> str:
     stream = StringIO()
-    render(rank(results), Console(file=stream, width=width, color_system=None), label)
+    render(make_report(results, label=label), Console(file=stream, width=width, color_system=None))
     return stream.getvalue()
 
 
@@ -33,13 +34,13 @@ def line_of(text: str, start: str) -> str:
 def test_the_published_columns_and_the_rest_are_shown_at_120_columns() -> None:
     text = shown(RESULTS)
     published = ("experiment", "optimisation", "docs/s", "GPU", "ROUGE-1")
-    for word in (*published, "dtype", "batch", "memory", "load", "tokens/s", "status"):
+    for word in (*published, "times", "dtype", "batch", "memory", "tokens/s", "status"):
         assert word in text
 
 
 def test_a_rows_figures_are_shown() -> None:
     row = line_of(shown(RESULTS), "vllm-awq")
-    for figure in ("vLLM + AWQ", "4.273", "13.5×", "cpu", "0.234", "float32", "auto", "1.30", "3.2", "18.4", "ok"):
+    for figure in ("vLLM + AWQ", "4.273", "13.5×", "cpu", "0.234", "float32", "auto", "1.30", "18.4", "ok"):
         assert figure in row
 
 
@@ -56,19 +57,39 @@ def test_rows_are_fastest_first_and_the_reference_stands_apart() -> None:
 
 def test_scenarios_are_separate_tables_with_their_meaning() -> None:
     text = shown([make_result("none"), make_result("none", scenario="single")])
-    assert "offline: all documents handed over at once" in text
-    assert "single: one document at a time" in text
+    assert "offline on cpu: all documents handed over at once" in text
+    assert "single on cpu: one document at a time" in text
 
 
 def test_an_unknown_figure_is_a_dash_and_never_0() -> None:
-    row = line_of(
-        shown(
-            [make_result("none", None, peak_memory_bytes=None, rouge1_f1=None, load_s=None, output_tokens_per_s=None)]
-        ),
-        "none ",
-    )
-    assert row.count("–") == 6
+    unknown = make_result("none", None, peak_memory_bytes=None, rouge1_f1=None, load_s=None, output_tokens_per_s=None)
+    row = line_of(shown([unknown, make_result("vllm")], 200), "none ")
+    assert row.count("–") == 5
     assert "0" not in row
+
+
+def test_a_column_that_no_row_knows_is_left_out() -> None:
+    assert "J/doc" not in shown(RESULTS, 200)
+    assert "J/doc" in shown([make_result("none", energy_j=50.0)], 200)
+
+
+def test_the_answer_stands_at_the_end() -> None:
+    assert shown(RESULTS, 400).rstrip().splitlines()[-1].startswith(" On this CPU, vllm-awq summarises 4.3 documents")
+
+
+def test_what_is_below_the_line_stands_apart_with_its_reason() -> None:
+    text = shown([make_result("none", 0.3), make_result("vllm", 0.9, prompt_ids_sha256="c" * 64)])
+    assert text.index("below the line") > text.index("none  ")
+    assert "vllm  its prompt ids (cccccccc) are not the baseline's (bbbbbbbb)" in text
+
+
+def test_the_gates_verdict_is_shown() -> None:
+    work = make_workload(docs=30)
+    made = [
+        stored(make_result(name, workload=work, docs=30), make_documents([0.2 + number / 100 for number in range(30)]))
+        for name in ("none", "vllm")
+    ]
+    assert "pass" in line_of(shown(made), "vllm")
 
 
 def test_a_small_figure_is_not_rounded_to_0() -> None:
@@ -80,7 +101,7 @@ def test_failures_show_class_phase_message_hint_and_log() -> None:
     assert "cuda_oom during generate: CUDA out of memory. Tried to allocate 2.00 GiB" in text
     assert "→ a smaller --batch-size" in text
     key = next(result.job.key for result in RESULTS if result.job.experiment == "gguf-q4")
-    assert f"--{key[:8]}/log.txt" in text
+    assert f"log: test/gguf-q4.1--{key[:8]}/log.txt" in text
 
 
 def test_skips_show_their_reason() -> None:
@@ -89,6 +110,23 @@ def test_skips_show_their_reason() -> None:
 
 def test_notes_stand_below_the_table() -> None:
     assert "! none: latency varies" in shown([make_result("none", warnings=("latency varies",))])
+
+
+def test_no_colour_is_written_where_none_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    show(make_report(RESULTS))
+    coloured = capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    show(make_report(RESULTS))
+    assert re.search(r"\x1b\[[0-9;]*3[0-9]", coloured)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", capsys.readouterr().out)
+
+
+def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    show(make_report(RESULTS))
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_label_stands_above_the_table() -> None:

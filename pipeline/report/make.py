@@ -1,0 +1,54 @@
+"""From runs' folders to a report and its files. What statistics and charts are made with takes a second to import, so
+whoever may need no report imports this where it does.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.comparison.gate import MARGIN as MARGIN
+from pipeline.report.build import Options as Options
+from pipeline.report.build import build
+from pipeline.report.files import write_files as write_files
+from pipeline.report.model import Report
+from pipeline.report.published import read_published
+from pipeline.report.stored import StoredRun, read_run, read_texts
+from pipeline.results import Result, now_utc
+
+
+@dataclass(frozen=True)
+class RunContent:
+    """A run's folder, and what was read of it: results by their folders."""
+
+    path: Path
+    label: str | None
+    commands: tuple[str, ...]
+    results: Mapping[Path, Result]
+
+
+def make_report(runs: Sequence[RunContent], output: Path, data: Path, options: Options) -> tuple[Report, list[str]]:
+    """The report, and what could not be read for it.
+
+    output: the folder that its files will lie in. data: the folder with the datasets.
+    """
+    stored, faults = read_runs(runs, output)
+    report, absent = report_on(stored, data, options)
+    return report, [*faults, *absent]
+
+
+def read_runs(runs: Sequence[RunContent], output: Path) -> tuple[list[StoredRun], list[str]]:
+    """The runs with what lies beside their results, and what of it could not be read. output: as make_report's."""
+    stored, faults = [], []
+    for run in runs:
+        beside = Path(os.path.relpath(run.path, output.parent)).as_posix()
+        one, found = read_run(run.path.name, run.label, run.commands, run.results, beside)
+        stored.append(one)
+        faults += found
+    return stored, faults
+
+
+def report_on(stored: Sequence[StoredRun], data: Path, options: Options) -> tuple[Report, list[str]]:
+    """The report over runs that were read, and what of their datasets could not be."""
+    texts, absent = read_texts(data, [job.result.job.workload for run in stored for job in run.jobs])
+    return build(stored, texts, read_published(), options, now_utc()), absent

@@ -1,5 +1,6 @@
 """What several tests share: the repository's cache of environments and models, filled once and kept."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,9 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse what would be lost: the outcomes of faults are gathered in one process."""
+    """Refuse what would be lost, since the outcomes of faults are gathered in one process; share the cores out."""
     if config.getoption("--write-reliability") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--write-reliability takes one process: run pytest without --numprocesses")
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    cores = sorted(os.sched_getaffinity(0))
+    share = cores[int(number) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])] if number else cores
+    # engines whose threads wait for each other all but stop where others take a core from one of them
+    os.sched_setaffinity(0, share or cores)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
@@ -42,6 +48,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=lambda item: group(item) != "engine")
+
+
+def on_one_core() -> None:
+    """For preexec_fn: threads of an engine that wait for each other crawl where another test has one of their cores."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ def orchestrate(
     launcher: str, results: Path, options: BuildOptions, *arguments: str, prefix: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
     command = [*prefix, sys.executable, "orchestrator.py", *WORK, "--launcher", launcher, "--results", str(results)]
+    command += ["--formats", "md"]
     return subprocess.run(
         [*command, *arguments],
         cwd=REPOSITORY,

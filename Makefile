@@ -12,7 +12,7 @@ demo: $(VENV)/host
 		--label "demo: 6 documents, 64 new tokens, too few to conclude from" $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

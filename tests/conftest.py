@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from images.wheelhouse import WHEELHOUSE
 from pipeline.locks import exclusive
@@ -15,8 +17,15 @@ from tests.walkthrough import Reader, copy_repository, read_steps
 REPOSITORY = Path(__file__).parent.parent
 
 
-ONE_AFTER_ANOTHER = frozenset({"engine", "added_backend"})
-"""Fixtures whose tests share one Docker engine, which some of them restart, and what is built on it."""
+OF_THE_ENGINE = (
+    "tests/containers/",
+    "tests/faults/test_docker_engine.py",
+    "tests/faults/test_docker_jobs.py",
+    "tests/faults/test_provoked.py",
+    "tests/faults/test_soak.py",
+    "tests/test_adding_a_backend.py",
+)
+"""Tests that share one Docker engine, which some of them restart, and what is built on it: never two at a time."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,24 +44,24 @@ def pytest_configure(config: pytest.Config) -> None:
     os.sched_setaffinity(0, share or cores)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+class Scheduling(LoadFileScheduling):
+    """Which tests may run at the same time: those of one file never, those of the engine never."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "engine" if nodeid.startswith(OF_THE_ENGINE) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests may run at the same time: those of one file never, those of the engine never; these first, since
-    they take longest.
-    """
-
-    def group(item: pytest.Item) -> str:
-        shared = ONE_AFTER_ANOTHER.intersection(getattr(item, "fixturenames", ()))
-        return "engine" if shared else item.path.relative_to(REPOSITORY).as_posix()
-
+    """Those of the engine first, since they take longest."""
+    shared = {"engine", "added_backend"}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) != "engine")
-
-
-def on_one_core() -> None:
-    """For preexec_fn: threads of an engine that wait for each other crawl where another test has one of their cores."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        if shared.intersection(getattr(item, "fixturenames", ())) and not item.nodeid.startswith(OF_THE_ENGINE):
+            raise pytest.UsageError(f"{item.nodeid} takes a Docker engine: name its file in OF_THE_ENGINE")
+    items.sort(key=lambda item: not item.nodeid.startswith(OF_THE_ENGINE))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 from images.wheelhouse import WHEELHOUSE
 from pipeline.locks import exclusive
@@ -46,6 +47,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 class Scheduling(LoadFileScheduling):
     """Which tests may run at the same time: those of one file never, those of the engine never."""
+
+    @property
+    def nodes(self) -> list[WorkerController]:
+        """In the order of their numbers, so that the first has the engine's tests, and its cores."""
+        return sorted(super().nodes, key=lambda node: node.gateway.id)
 
     def _split_scope(self, nodeid: str) -> str:
         return "engine" if nodeid.startswith(OF_THE_ENGINE) else super()._split_scope(nodeid)

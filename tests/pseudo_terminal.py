@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pyte
 
-from tests.conftest import on_one_core
-
 LIMIT_S = 300.0
 
 
@@ -66,7 +64,7 @@ class Terminal:
             stdout=out or self._slave,
             stderr=self._slave,
             start_new_session=True,
-            preexec_fn=_take_terminal_and_one_core,
+            preexec_fn=_take_terminal,
         )
         if out:
             out.close()
@@ -126,6 +124,5 @@ class Terminal:
         return frame
 
 
-def _take_terminal_and_one_core() -> None:
+def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    on_one_core()

@@ -10,7 +10,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from tests.conftest import REPOSITORY, on_one_core
+from tests.conftest import REPOSITORY
 
 NOTEBOOK = REPOSITORY / "docs" / "results.ipynb"
 RUN = ["--gpu", "cpu", "--experiment", "gguf-q4", "--experiment", "lead-3", "--docs", "2", "--max-new-tokens", "4"]
@@ -21,7 +21,7 @@ def executed(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> NotebookN
     results = tmp_path_factory.mktemp("results")
     folders = ["--launcher", "process", "--cache", str(cache), "--results", str(results), "--formats", "md"]
     command = [sys.executable, "orchestrator.py", *RUN, "--run", "small", *folders]
-    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, preexec_fn=on_one_core)
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     [parameters] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
     parameters.source = f"RUNS, RESULTS, DATA = ['small'], {str(results)!r}, '../data'"

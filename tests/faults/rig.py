@@ -31,17 +31,17 @@ Lead.generate = lambda self, requests, on_step=None: time.sleep(60)
 """
 GENERATES_SLOWLY = """
 import time
-from pipeline.worker import runner
+from pipeline.worker import repeats
 from pipeline.worker.backends.lead import Lead
 at_once = Lead.generate
 def generate(self, requests, on_step=None):
     for completion in at_once(self, requests, on_step):
         time.sleep(0.5)
         yield completion
-def then_slow(*arguments, before=runner.generate):
+def then_slow(*arguments, before=repeats.generate):
     Lead.generate = generate
     return before(*arguments)
-runner.generate = then_slow
+repeats.generate = then_slow
 """
 """The real worker of lead-3, whose adapter takes its time in one phase."""
 

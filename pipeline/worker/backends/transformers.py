@@ -97,9 +97,9 @@ class TransformersBackend:
 
     def settings(self) -> Settings:
         """Raises RuntimeError where weights have left the device since they were loaded."""
+        self._check_device()
         import torch
 
-        self._check_device()
         # Weights that stay unquantised, the norms' and embeddings', are the ones of a floating-point dtype.
         dtype = next(parameter.dtype for parameter in self._model.parameters() if parameter.is_floating_point())
         return Settings(

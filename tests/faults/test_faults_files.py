@@ -95,7 +95,7 @@ def test_a_disk_with_room_for_a_result(scene: Scene, own_cache: Path, small_disk
     rig(own_cache, GENERATES_SLOWLY.replace("0.5", "0.1"))
     command = scene.start("--experiment", "lead-3", "--docs", "30")
     command.until(scene.documents, "a document")
-    filler = fill(small_disk, leave_bytes=7 * PAGE_BYTES)  # the documents take 5, and as many when they are scored
+    filler = fill(small_disk, leave_bytes=9 * PAGE_BYTES)  # the documents take 6, and as many when they are scored
     ended = command.wait()
     assert ended.code == 1, ended
     assert ended.classes == {"lead-3": "disk_full"}, ended

@@ -101,6 +101,7 @@ class MemoryUse:
 class Settings:
     """What was really used, as read back from the engine where it tells. engine_args: JSON values only.
 
+    compile_s: the part of load() in which the engine says it compiled; None where it doesn't tell, 0 where it doesn't.
     cached_prompt_tokens: how many tokens of prompts it took from earlier requests, in all, instead of reading them;
     None where it can't tell. The runner refuses any, since a repeat would then time less work than the first.
     """
@@ -110,6 +111,7 @@ class Settings:
     attention: str | None = None
     batch_size_used: int | None = None
     engine_args: Mapping[str, Any] = field(default_factory=dict)
+    compile_s: float | None = None
     cached_prompt_tokens: int | None = None
 
 

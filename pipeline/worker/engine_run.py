@@ -15,6 +15,7 @@ class EngineRun:
     """One engine's work from loading to the last completion.
 
     requests: of all documents of the workload. too_long: results for those of them that exceed the model's context.
+    load_s: of load(), what it compiled included.
     loaded_bytes: memory in use once the model was loaded, before anything was generated; None where it can't be told.
     found: of the search for the batch size, None where there was none. repeats: of the timed section, at least one.
     retreats: batches that ran out of memory; timed_retreats: how many of them, the last ones, within the timed section.

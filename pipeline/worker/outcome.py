@@ -80,7 +80,14 @@ def make_result(
 def _timing(ran: EngineRun | None, resumed: int, score_s: float) -> Timing:
     if ran is None:
         return Timing(score_s=score_s)
-    whole = Timing(load_s=ran.load_s, search_s=ran.search_s, warmup_s=ran.warmup_s, score_s=score_s)
+    compile_s = ran.settings.compile_s
+    whole = Timing(
+        load_s=ran.load_s - (compile_s or 0.0),
+        compile_s=compile_s,
+        search_s=ran.search_s,
+        warmup_s=ran.warmup_s,
+        score_s=score_s,
+    )
     seconds = tuple(repeat.generate_s for repeat in ran.repeats)
     if resumed:
         return dataclasses.replace(whole, segments=seconds)

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,6 +49,12 @@ def test_a_request_that_is_drawn_has_its_own_seed_and_a_greedy_one_none() -> Non
     drawn = vllm.sampling_arguments(Sampling("sample", temperature=0.7, top_p=0.9), seed=5)
     assert drawn == {"temperature": 0.7, "top_p": 0.9, "top_k": 0, "seed": 5}
     assert vllm.sampling_arguments(Sampling(), seed=5) == {"temperature": 0.0}
+
+
+@pytest.mark.parametrize(("mode", "seconds"), [("VLLM_COMPILE", 42.5), ("NONE", 0.0), ("STOCK_TORCH_COMPILE", None)])
+def test_compile_seconds_are_known_where_vllm_counts_them_or_does_not_compile(mode: str, seconds: float | None) -> None:
+    config = SimpleNamespace(mode=SimpleNamespace(name=mode), compilation_time=42.0, encoder_compilation_time=0.5)
+    assert vllm.compile_seconds(config) == seconds
 
 
 def test_weights_are_required() -> None:

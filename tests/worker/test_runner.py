@@ -128,6 +128,25 @@ def test_generation_is_timed_without_load_and_warm_up(execute: Runner) -> None:
     assert NEW_TOKENS * STEP_S <= timing.generate_s < 2 * NEW_TOKENS * STEP_S
 
 
+def test_what_the_engine_compiled_is_not_in_its_loading_time_too(execute: Runner) -> None:
+    class Compiling(StepwiseBackend):
+        def load(self) -> None:
+            time.sleep(1.0)
+
+        def settings(self) -> Settings:
+            return Settings(compile_s=0.9)
+
+    timing = execute(Compiling()).timing
+    assert timing.compile_s == 0.9
+    assert timing.load_s is not None and 0.1 <= timing.load_s < 0.8
+
+
+def test_an_engine_that_does_not_tell_has_its_whole_loading_time_and_no_compile_time(execute: Runner) -> None:
+    timing = execute(StepwiseBackend()).timing
+    assert timing.compile_s is None
+    assert timing.load_s is not None and timing.load_s >= LOAD_S
+
+
 def test_offline_hands_all_documents_over_at_once(execute: Runner) -> None:
     backend = StepwiseBackend()
     execute(backend)

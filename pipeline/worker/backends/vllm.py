@@ -56,6 +56,15 @@ def sampling_arguments(sampling: Sampling, seed: int) -> dict[str, Any]:
     return {"temperature": sampling.temperature, "top_p": top_p, "top_k": sampling.top_k or 0, "seed": seed}
 
 
+def compile_seconds(config: Any) -> float | None:
+    """What vLLM's CompilationConfig says that torch.compile took; None for a mode in which it doesn't count that."""
+    if config.mode.name == "NONE":
+        return 0.0
+    if config.mode.name != "VLLM_COMPILE":
+        return None
+    return float(config.compilation_time + config.encoder_compilation_time)
+
+
 class WorkerReport:
     """Added by vLLM to its worker (worker_extension_cls): weights and KV cache live there, in another process."""
 
@@ -63,7 +72,7 @@ class WorkerReport:
     vllm_config: Any
 
     def report_use(self) -> dict[str, Any]:
-        """What the worker really holds: device, attention (backend names), weights_bytes, kv_cache_bytes.
+        """What the worker really holds: device, attention (backend names), weights_bytes, kv_cache_bytes, compile_s.
 
         weights_bytes is None where a kernel keeps a packed copy of weights that no parameter shows any more.
         """
@@ -78,6 +87,7 @@ class WorkerReport:
             "attention": ", ".join(sorted(attention)) or None,
             "weights_bytes": None if packed_away else _storage_bytes(parameters),
             "kv_cache_bytes": _storage_bytes(self.model_runner.kv_caches),
+            "compile_s": compile_seconds(self.vllm_config.compilation_config),
         }
 
 
@@ -190,6 +200,7 @@ class VllmBackend:
                 "compilation_mode": config.compilation_config.mode.name,
                 "enable_prefix_caching": config.cache_config.enable_prefix_caching,
             },
+            compile_s=self._report["compile_s"],
             cached_prompt_tokens=self._cached_prompt_tokens,
         )
 

@@ -6,14 +6,19 @@ parent.
 
 import contextlib
 import os
+import select
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.host.owner import is_gone
 
 OWNER_VARIABLE = "BENCHMARK_OWNER"
 """The command that started a process, as owner.this_process() tells it, and the number of the job within it."""
+
+DYING_S = 20.0
+"""How long is waited for what was killed: freeing a GPU's memory takes seconds, a disk that hangs takes for ever."""
 
 _PROCESSES = Path("/proc")
 
@@ -24,24 +29,40 @@ def owner_of_job(owner: str, number: int) -> str:
 
 
 def kill_job(value: str) -> list[int]:
-    """SIGKILL every process of that job (the value of owner_of_job); their process ids."""
+    """SIGKILL every process of that job (the value of owner_of_job) and wait until they ended; their process ids."""
     return _kill(lambda found: found == value)
 
 
 def kill_orphans() -> list[int]:
-    """SIGKILL every process whose command is gone; their process ids."""
+    """SIGKILL every process whose command is gone and wait until they ended; their process ids."""
     return _kill(lambda found: is_gone(found.rpartition("#")[0]))
 
 
 def _kill(wanted: Callable[[str], bool]) -> list[int]:
     killed: list[int] = []
-    # again until none is found: a process can fork between being listed and being killed
-    while pids := [pid for pid, value in _owned() if wanted(value) and pid not in killed]:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        killed += pids
+    with contextlib.ExitStack() as stack:
+        dying: list[int] = []
+        # again until none is found: a process can fork between being listed and being killed
+        while pids := [pid for pid, value in _owned() if wanted(value) and pid not in killed]:
+            for pid in pids:
+                with contextlib.suppress(OSError):  # it ended, or the kernel has no such handles
+                    handle = os.pidfd_open(pid)
+                    stack.callback(os.close, handle)
+                    dying.append(handle)
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            killed += pids
+        _wait(dying)
     return killed
+
+
+def _wait(dying: Sequence[int]) -> None:
+    """Until all have ended, DYING_S at most: only then is their memory free, the GPU's too."""
+    deadline = time.monotonic() + DYING_S
+    for handle in dying:
+        ended = select.poll()
+        ended.register(handle, select.POLLIN)
+        ended.poll(max(0.0, deadline - time.monotonic()) * 1000)
 
 
 def _owned() -> Iterator[tuple[int, str]]:

@@ -121,8 +121,8 @@ class ProcessLauncher:
                 _terminate(process)
                 raise
             finally:
-                _signal_group(process, signal.SIGKILL)
-                kill_job(owner)  # engines' workers that left the group
+                kill_job(owner)  # engines' workers that left the group too
+                _signal_group(process, signal.SIGKILL)  # whatever in it has another environment
                 process.wait()
                 if reader.ident is not None:
                     reader.join(timeout=GRACE_S)

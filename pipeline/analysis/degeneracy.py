@@ -44,7 +44,8 @@ def describe(output: str, document: str, *, cut: bool) -> Shape:
         coverage=sum(lengths) / len(words) if words else None,
         density=sum(length * length for length in lengths) / len(words) if words else None,
         repetition=repetition(words),
-        copied=bool(lengths) and lengths[0] >= whole,
+        # a first word that is in the document begins the first fragment
+        copied=bool(words) and words[0] in source and lengths[0] >= whole,
     )
 
 

@@ -39,6 +39,11 @@ def test_half_a_word_that_the_token_limit_left_hides_no_copy() -> None:
     assert not describe("Fill a kettle", DOCUMENT, cut=True).copied
 
 
+def test_an_output_that_begins_with_another_word_is_no_copy_though_the_token_limit_cut_it() -> None:
+    assert not describe("Certainly fill the kettle with", DOCUMENT, cut=True).copied
+    assert not describe("Summary: tea", DOCUMENT, cut=True).copied
+
+
 def test_an_output_without_words_has_no_coverage_rather_than_0() -> None:
     for cut in (False, True):
         shape = describe(" …\n", DOCUMENT, cut=cut)

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import stats
 
 from pipeline.comparison.differences import differences
+from pipeline.comparison.estimates import ROUGE
 from pipeline.comparison.gate import MARGIN, gate
 from pipeline.comparison.statistics import (
     LEAST_DIFFERING,
@@ -34,7 +35,7 @@ REPOSITORY = Path(__file__).parent.parent
 SAMPLES = REPOSITORY / "tests" / "comparison" / "samples"
 ROUGE_SAMPLE = SAMPLES / "rouge.json"
 LAUNCHES_SAMPLE = SAMPLES / "launches.json"
-SCORES = ("rouge1_f1", "rouge2_f1", "rougeL_f1", "rougeLsum_f1", "output_tokens")
+SCORES = (*ROUGE, "output_tokens")
 COMPARISONS = 2000
 DOCUMENTS = (20, 50, 100)
 LAUNCHES = (5, 10, 20)
@@ -140,17 +141,29 @@ def campaign(comparisons: int) -> Iterator[dict[str, Any]]:
 
 
 def quality(n: int, comparisons: int, experiments: Sequence[str] = DIFFERING) -> Iterator[dict[str, Any]]:
-    """ROUGE-1 of two rows on n documents, of equal quality, and with the stated loss."""
+    """ROUGE-1 of two rows on n documents, of equal quality, and with the stated loss.
+
+    The loss shifts all documents alike, which is what the stated size is for; and then the same mean loss those alone
+    whose outputs differ anyway, as a change that leaves the other outputs as they are does.
+    """
     recorded, rng = scores(experiments=experiments), np.random.default_rng(n)
     loss = detectable_shift(quality_spread(recorded), n)
-    for planted in (0.0, loss):
+    for planted, carriers in ((0.0, "none"), (loss, "all documents"), (loss, "documents that differ")):
         called = 0
         for seed in range(comparisons):
             mine, base = same_quality(recorded, n, rng)
-            found = compare({"row": mine - planted}, base, seed)["row"]["rouge1_f1"]
+            carry = mine != base if carriers == "documents that differ" else np.ones(n, dtype=bool)
+            # where none differs nothing can be carried, and nothing is found
+            lost = planted * n / max(1, carry.sum()) * carry
+            found = compare({"row": mine - lost}, base, seed)["row"]["rouge1_f1"]
             called += found.p_value < 0.05 and (not planted or found.difference.value < 0)
-        what = f"ROUGE-1, {' and '.join(experiments)}"
-        yield {"what": what, "documents": n, "planted_loss": planted, "called": called / comparisons}
+        yield {
+            "what": f"ROUGE-1, {' and '.join(experiments)}",
+            "documents": n,
+            "planted_loss": planted,
+            "carried_by": carriers,
+            "called": called / comparisons,
+        }
 
 
 def tables(n: int, comparisons: int) -> Iterator[dict[str, Any]]:
@@ -171,15 +184,18 @@ def tables(n: int, comparisons: int) -> Iterator[dict[str, Any]]:
 
 
 def coverage(n: int, comparisons: int, experiments: Sequence[str] = DIFFERING) -> dict[str, Any]:
-    """How often a 95% interval of the mean difference between two experiments has the recorded one in it; by method."""
+    """How often a 95% interval of the mean difference between two experiments has the recorded one in it; by method.
+
+    Where no document of the sample differs an interval has no width, and misses: among those of which few differ.
+    """
     recorded, rng = scores(experiments=experiments), np.random.default_rng(n)
     apart = recorded[:, 0] - recorded[:, 1]
     drawn = apart[rng.integers(0, len(apart), (comparisons, n))]
-    drawn = drawn[np.ptp(drawn, axis=1) > 0]  # where no document differs, an interval has no width
     ours = [estimate.interval for estimate in bootstrapped(drawn, "paired bootstrap", 0)]
     covers = np.array([interval.low <= apart.mean() <= interval.high for interval in ours if interval])
     commonest = np.array([max(np.unique(row, return_counts=True)[1]) for row in drawn])
     found: dict[str, Any] = {"what": f"interval covers, {' and '.join(experiments)}", "documents": n}
+    found["none differ"] = float(np.mean(commonest == n))
     for name, these in (("many", n - commonest >= LEAST_DIFFERING), ("few", n - commonest < LEAST_DIFFERING)):
         if these.sum() >= comparisons / 20:
             found[f"{name} differ"] = float(np.mean(these))
@@ -190,16 +206,17 @@ def coverage(n: int, comparisons: int, experiments: Sequence[str] = DIFFERING) -
 
 
 def covered(rows: np.ndarray, mean: float, method: str) -> float:
-    """The share of rows whose 95% interval by scipy's bootstrap has the mean in it."""
+    """The share of rows whose 95% interval by scipy's bootstrap has the mean in it; one without a width has not."""
+    varied = rows[np.ptp(rows, axis=1) > 0]
     low, high = stats.bootstrap(
-        (rows,), np.mean, axis=1, n_resamples=999, batch=50, method=method, rng=np.random.default_rng(0)
+        (varied,), np.mean, axis=1, n_resamples=999, batch=50, method=method, rng=np.random.default_rng(0)
     ).confidence_interval
-    return float(np.mean((low <= mean) & (mean <= high)))
+    return float(np.sum((low <= mean) & (mean <= high)) / len(rows))
 
 
 def margin(n: int, comparisons: int) -> dict[str, Any]:
     """How often the gate passes a row that loses exactly the margin of every score."""
-    recorded = {score: scores(score) for score in SCORES[:4]}
+    recorded = {score: scores(score) for score in ROUGE}
     rng = np.random.default_rng(n)
     verdicts = {"pass": 0, "fail": 0, "undecided": 0}
     for seed in range(comparisons):

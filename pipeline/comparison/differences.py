@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.comparison.estimates import Difference
 from pipeline.comparison.statistics import (
+    LEAST_DIFFERING,
     LEVEL,
     bootstrapped,
     detectable_shift,
@@ -34,7 +35,7 @@ class _Pair:
 def differences(rows: Mapping[str, Scores], baseline: str, seed: int = 0) -> Mapping[str, Mapping[str, Difference]]:
     """How each experiment but the baseline differs from it: by experiment, then by score.
 
-    rows: by experiment; a score's name is a ScoreName or an output length. Each pair is taken over the documents for
+    rows: by experiment; scores' names: see Difference. Each pair is taken over the documents for
     which both have a finite value; a score without such a document is left out. Intervals are a paired bootstrap's,
     each for itself; p-values those of a sign-flip permutation, corrected for each score over the rows (Holm).
     `detectable` counts with that correction, for a row that is the only one to differ.
@@ -97,7 +98,6 @@ def _of_row(pairs: Mapping[str, _Pair], tests: Mapping[str, int], seed: int) -> 
         p_values: Sequence[float | None] = sign_flip_p_values(apart, seed) if tested else [None] * len(scores)
         for score, row, estimate, p_value in zip(scores, apart, estimates, p_values, strict=True):
             base_value = float(pairs[score].base.mean())
-            level = 1 - (1 - LEVEL) / max(1, tests[score])
             found[score] = Difference(
                 score=score,
                 value=float(pairs[score].mine.mean()),
@@ -106,6 +106,17 @@ def _of_row(pairs: Mapping[str, _Pair], tests: Mapping[str, int], seed: int) -> 
                 relative=estimate.value / base_value if base_value else None,
                 p_value=p_value,
                 p_adjusted=None,
-                detectable=detectable_shift(float(row.std(ddof=1)), n, level) if tested else None,
+                detectable=_detectable(row, max(1, tests[score])),
             )
     return found
+
+
+def _detectable(apart: np.ndarray, tests: int) -> float | None:
+    """Of one of so many tests; None where too few documents differ for their signs to make up so small a p-value.
+
+    With as many as are asked for here, four of five effects are found by random signs as by the t-test that the size
+    is computed for (normal differences; one document more for each doubling of the tests).
+    """
+    if np.count_nonzero(apart) < LEAST_DIFFERING + math.ceil(math.log2(tests)):
+        return None
+    return detectable_shift(float(apart.std(ddof=1)), apart.size, 1 - (1 - LEVEL) / tests)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ScoreName = Literal["rouge1_f1", "rouge2_f1", "rougeL_f1", "rougeLsum_f1", "bertscore_f1"]
+ROUGE = ("rouge1_f1", "rouge2_f1", "rougeL_f1", "rougeLsum_f1")
+LENGTHS = ("output_tokens", "output_words")
+"""Of an output; the first that is known counts."""
+
 Verdict = Literal["pass", "fail", "undecided"]
 
 
@@ -32,10 +35,11 @@ class Estimate:
 class Difference:
     """A figure's paired difference from the baseline's over the n documents that both completed.
 
-    score: a ScoreName, or "output_tokens" or "output_words". value, baseline_value: means over those documents.
+    score: of ROUGE or LENGTHS, or "bertscore_f1". value, baseline_value: means over those documents.
     difference: value - baseline_value. relative: difference over baseline_value; None where that is 0.
     p_value: of no difference; p_adjusted: the same, corrected over the rows of a table (Holm). None where there are too
-    few documents. detectable: the smallest true difference that is found with 80% power at this n and spread.
+    few documents. detectable: the smallest true difference that is found with 80% power at this n and spread, if it
+    shifts all documents alike; None also where too few documents differ.
     """
 
     score: str

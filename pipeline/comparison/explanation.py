@@ -3,6 +3,7 @@
 A step is what an engine does to give each document of its batch one more token.
 """
 
+import math
 from dataclasses import dataclass
 
 from pipeline.measures import Roofline
@@ -32,7 +33,7 @@ def bounded_by(result: Result) -> str | None:
         return None
     prefill_s, decode_s = result.timing.prefill_s, result.timing.decode_s
     if prefill_s is not None and decode_s is not None and prefill_s > decode_s:
-        if prefill_s > MUCH_LONGER * roofline.prefill_s:
+        if prefill_s > MUCH_LONGER * max(roofline.prefill_s, _prompts_weights_s(roofline, result)):
             return OVERHEAD if roofline.arithmetic_s is not None else None
         return LIMITS["arithmetic" if _prefill_is_arithmetic(roofline, result) else "weights"]
     step = _step(result)
@@ -126,9 +127,15 @@ def _no_faster(result: Result, baseline: Result) -> bool:
 
 
 def _prefill_is_arithmetic(roofline: Roofline, result: Result) -> bool:
+    # a sum of what is bound by the weights, document by document, may come out a little above their product
+    return roofline.prefill_s > (1 + 1e-9) * _prompts_weights_s(roofline, result)
+
+
+def _prompts_weights_s(roofline: Roofline, result: Result) -> float:
+    """What the weights' traffic takes while prompts are read, once a batch; once for all where that isn't known."""
     docs = result.metrics.docs if result.metrics else 1
-    passes = docs if result.job.scenario == "single" else 1
-    return roofline.prefill_s > MUCH_LONGER * passes * roofline.step_weights_s
+    batch = 1 if result.job.scenario == "single" else result.settings.batch_size_used or docs
+    return math.ceil(docs / batch) * roofline.step_weights_s
 
 
 def _batches(batch: int, its_batch: int) -> str:

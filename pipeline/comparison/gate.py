@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from scipy import stats
 
-from pipeline.comparison.estimates import Difference, Gate, GateCheck, Verdict
+from pipeline.comparison.estimates import LENGTHS, ROUGE, Difference, Gate, GateCheck, Verdict
 from pipeline.comparison.statistics import LEVEL, POWER
 
 MARGIN = 0.01
@@ -13,10 +13,6 @@ MARGIN = 0.01
 
 LENGTH = (0.9, 1.1)
 """From what to what share of the baseline's output length a row's may be."""
-
-ROUGE = ("rouge1_f1", "rouge2_f1", "rougeL_f1", "rougeLsum_f1")
-LENGTHS = ("output_tokens", "output_words")
-"""The first that is known counts."""
 
 _MOST_DOCUMENTS = 1_000_000
 """A difference that more would be needed for is too near its limit to be told from it."""

@@ -1,13 +1,14 @@
 """Whether speeds are steady enough to be trusted: warnings in the manner of pyperf's checks. Nothing is dropped."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from pipeline.comparison.statistics import LEAST_LAUNCHES
+from pipeline.comparison.statistics import LEAST_LAUNCHES, counted
 
 LARGE_SPREAD = 0.1
 """A standard deviation of so much of the mean is said, as pyperf does."""
@@ -23,27 +24,26 @@ _FAR = 5
 """In robust standard deviations: with 10 steady values 3.5, the usual number, calls one in eight series."""
 
 _CHANCE = 0.01
+_MOST_TO_COUNT = 50
+"""Values whose orders are counted one by one."""
+
 _DRAWS = 999
 
 
-def stability(repeats: Sequence[Sequence[float]], launches: Sequence[float]) -> tuple[str, ...]:
+def stability(repeats: Mapping[int, Sequence[float]], launches: Mapping[int, float]) -> tuple[str, ...]:
     """Warnings, each with the figure and an advice; empty where there is nothing to say.
 
-    repeats: for each launch the seconds of its timed repeats, in order. launches: docs/s of each launch, in order.
-    Repeats of several launches are judged together, each relative to the mean of its launch. A drift is told by
-    Kendall's tau, an outlier by the median and the median absolute deviation, two groups by a split into two that
-    explains more than it does of values drawn evenly from an interval, the flattest that have no groups.
+    Both by the launch's number: the seconds of its timed repeats, in order, and its docs/s. Repeats of several launches
+    are judged together, each against its own launch. A drift is told by Kendall's tau within each launch, an outlier by
+    the median and the median absolute deviation, two groups by a split into two that explains more than it does of
+    values drawn evenly from an interval, the flattest that have no groups.
     """
-    speeds = np.array([value for value in launches if math.isfinite(value) and value > 0])
-    order, seconds = _relative(repeats)
+    speeds = {number: value for number, value in sorted(launches.items()) if math.isfinite(value) and value > 0}
     warnings = []
     if 0 < len(speeds) < LEAST_LAUNCHES:
-        launched = "1 launch" if len(speeds) == 1 else f"{len(speeds)} launches"
-        warnings.append(f"{launched}: the speed has no interval; --launches {LEAST_LAUNCHES} gives it one")
-    for series in (
-        _Series("launches", "docs/s", " docs/s", np.arange(len(speeds)), speeds),
-        _Series("repeats", "seconds", " of the launch's mean", order, seconds),
-    ):
+        few = counted(len(speeds), "launch")
+        warnings.append(f"{few}: the speed has no interval; --launches {LEAST_LAUNCHES} gives it one")
+    for series in (_of_launches(speeds), _of_repeats(repeats)):
         # a drift spreads values over two halves, too, and of two groups the smaller one looks like outliers
         pattern = _drift(series) or _groups(series) or _outliers(series)
         warnings += [text for text in (pattern, _spread(series)) if text]
@@ -52,33 +52,54 @@ def stability(repeats: Sequence[Sequence[float]], launches: Sequence[float]) -> 
 
 @dataclass(frozen=True)
 class _Series:
-    """Values above 0 and when each came: 0, 1, … ; several may share a place."""
+    """Values above 0 in the order in which they came, in parts of which each has a level of its own.
+
+    unit: of the parts. places: what each value is called, over all parts. values: all of them as they can be judged
+    together, in value_unit.
+    """
 
     name: str
     measure: str
     unit: str
-    order: np.ndarray
+    value_unit: str
+    parts: tuple[np.ndarray, ...]
+    places: tuple[str, ...]
     values: np.ndarray
 
 
-def _relative(repeats: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
-    """The place of every repeat in its launch, and its seconds over the launch's mean."""
-    order: list[int] = []
-    values: list[float] = []
-    for launch in repeats:
-        seconds = [value for value in launch if math.isfinite(value) and value > 0]
-        if len(seconds) > 1:
-            order += range(len(seconds))
-            values += [value / (sum(seconds) / len(seconds)) for value in seconds]
-    return np.array(order), np.array(values)
+def _of_launches(speeds: Mapping[int, float]) -> _Series:
+    values = np.array(list(speeds.values()))
+    places = tuple(str(number) for number in speeds)
+    return _Series("launches", "docs/s", " docs/s", " docs/s", (values,) if speeds else (), places, values)
+
+
+def _of_repeats(repeats: Mapping[int, Sequence[float]]) -> _Series:
+    """A part for each launch that has several; together they are judged over their launch's mean."""
+    parts, places = [], []
+    for number, seconds in sorted(repeats.items()):
+        known = {place: value for place, value in enumerate(seconds, 1) if math.isfinite(value) and value > 0}
+        if len(known) > 1:
+            parts.append(np.array(list(known.values())))
+            places += [f"{place} (launch {number})" for place in known]
+    return _Series(
+        "repeats", "seconds", " s", " of the launch's mean", tuple(parts), tuple(places), _over(np.mean, parts)
+    )
+
+
+def _over(level: Callable[[np.ndarray], Any], parts: Sequence[np.ndarray]) -> np.ndarray:
+    """All values, each over its own part's level."""
+    values: np.ndarray = np.concatenate([np.array([]), *(part / level(part) for part in parts)])
+    return values
 
 
 def _drift(series: _Series) -> str | None:
-    if len(series.values) < LEAST_TO_JUDGE or np.ptp(series.values) == 0:
+    values = series.values
+    if len(values) < LEAST_TO_JUDGE or np.ptp(values) == 0:
         return None
-    p_value = stats.kendalltau(series.order, series.values).pvalue
-    slope = stats.theilslopes(series.values, series.order).slope
-    change = slope * np.ptp(series.order) / np.median(series.values)
+    p_value = _trend_p_value(series.parts)
+    order = np.concatenate([np.arange(len(part)) for part in series.parts])
+    slope = stats.theilslopes(values, order).slope
+    change = slope * np.ptp(order) / np.median(values)
     if not p_value < _CHANCE or abs(change) < WORTH_SAYING:
         return None
     return (
@@ -87,27 +108,51 @@ def _drift(series: _Series) -> str | None:
     )
 
 
+def _trend_p_value(parts: Sequence[np.ndarray]) -> float:
+    """Of no trend in any part: Kendall's statistic summed over them (Hirsch, Slack and Smith 1982), two-sided.
+
+    Few values by counting orders, more by the normal distribution. Ties count as no order, which errs to the safe side.
+    """
+    concordant = sum(float(np.triu(np.sign(part[np.newaxis] - part[:, np.newaxis])).sum()) for part in parts)
+    sizes = [len(part) for part in parts]
+    if sum(sizes) > _MOST_TO_COUNT:
+        variance = sum(n * (n - 1) * (2 * n + 5) for n in sizes) / 18
+        return float(2 * stats.norm.sf(max(0.0, abs(concordant) - 1) / math.sqrt(variance)))
+    # in how many orders so many pairs stand the wrong way round: of n values the last can pass 0 to n - 1 others
+    orders = np.ones(1)
+    for n in sizes:
+        for choices in range(2, n + 1):
+            orders = np.convolve(orders, np.ones(choices))
+    pairs = len(orders) - 1
+    fewest = math.ceil((pairs - abs(concordant)) / 2)
+    return min(1.0, 2 * float(orders[: fewest + 1].sum() / orders.sum()))
+
+
 def _outliers(series: _Series) -> str | None:
+    """Values far from the median of their part, which one that is far off hardly moves, unlike the mean."""
     if len(series.values) < LEAST_TO_JUDGE:
         return None
-    middle = float(np.median(series.values))
-    robust = float(stats.median_abs_deviation(series.values, scale="normal"))
-    away = np.abs(series.values - middle)
-    far = np.flatnonzero(away > max(_FAR * robust, WORTH_SAYING * middle))
+    # by what the values that are judged together vary: over a part's own median one of three would not vary at all
+    robust = float(stats.median_abs_deviation(_over(np.mean, series.parts), scale="normal"))
+    away = np.abs(_over(np.median, series.parts) - 1)
+    far = np.flatnonzero(away > max(_FAR * robust, WORTH_SAYING))
     if len(far) == 0:
         return None
-    places = ", ".join(str(place + 1) for place in series.order[far])
-    furthest = series.values[np.argmax(away)]
+    furthest = int(np.argmax(away))
+    medians = np.concatenate([np.full(len(part), np.median(part)) for part in series.parts])
     return (
-        f"{series.name}: number {places} of {len(series.values)} far from the others, the furthest at "
-        f"{furthest:.3g}{series.unit} against a median of {middle:.3g}; it counts; look at what ran beside it"
+        f"{series.name}: number {', '.join(series.places[place] for place in far)} of {len(away)} far from the others, "
+        f"the furthest at {np.concatenate(series.parts)[furthest]:.3g}{series.unit} against a median of "
+        f"{medians[furthest]:.3g}; it counts; look at what ran beside it"
     )
 
 
 def _spread(series: _Series) -> str | None:
-    if len(series.values) < 2:
+    """By each part's own mean, which takes a degree of freedom each."""
+    free = len(series.values) - len(series.parts)
+    if free < 1:
         return None
-    spread = float(np.std(series.values, ddof=1) / np.mean(series.values))
+    spread = math.sqrt(float(np.square(_over(np.mean, series.parts) - 1).sum()) / free)
     if spread < LARGE_SPREAD:
         return None
     return (
@@ -127,7 +172,7 @@ def _groups(series: _Series) -> str | None:
         return None
     return (
         f"{series.name} fall into two groups, {cut[0]} around {low:.3g} and {len(values) - cut[0]} around "
-        f"{high:.3g}{series.unit}; something switches between two states: look at clocks, cores and other work"
+        f"{high:.3g}{series.value_unit}; something switches between two states: look at clocks, cores and other work"
     )
 
 

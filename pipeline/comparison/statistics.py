@@ -6,6 +6,7 @@ a seed, so that the same samples give the same figures. Imported by the report a
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import optimize, stats
@@ -35,7 +36,7 @@ def speed(docs_per_s: Sequence[float]) -> Estimate | None:
     None where no launch has a speed.
     """
     logs = [math.log(value) for value in docs_per_s if _is_speed(value)]
-    return _of_logs(logs, "launch", f"t over {_count(len(logs), 'launch')}, on logarithms") if logs else None
+    return _of_logs(logs, "launch", f"t over {counted(len(logs), 'launch')}, on logarithms") if logs else None
 
 
 def speed_ratio(mine: Mapping[int, float], base: Mapping[int, float]) -> Estimate | None:
@@ -47,7 +48,7 @@ def speed_ratio(mine: Mapping[int, float], base: Mapping[int, float]) -> Estimat
     """
     logs = log_ratios(mine, base)
     if logs:
-        return _of_logs(logs, "common launch", f"t over {_count(len(logs), 'pair')} of launches, on logarithms")
+        return _of_logs(logs, "common launch", f"t over {counted(len(logs), 'pair')} of launches, on logarithms")
     mean, base_mean = speed(list(mine.values())), speed(list(base.values()))
     if mean is None or base_mean is None:
         return None
@@ -78,9 +79,18 @@ def detectable_ratio(ratios: Sequence[float], n: int | None = None) -> float | N
 
 
 def mean_score(values: Iterable[float], seed: int = 0) -> Estimate | None:
-    """The mean over documents, with its bootstrap interval from 20 documents on. None where there is no value."""
+    """The mean over documents, with its bootstrap interval from 20 documents on. None where there is no value.
+
+    The interval ends where the values do, so that it holds nothing that no score can be.
+    """
     known = np.array([value for value in values if math.isfinite(value)])
-    return bootstrapped(known[np.newaxis], "bootstrap", seed)[0] if known.size else None
+    if not known.size:
+        return None
+    estimate = bootstrapped(known[np.newaxis], "bootstrap", seed)[0]
+    if estimate.interval is None:
+        return estimate
+    low, high = np.clip((estimate.interval.low, estimate.interval.high), known.min(), known.max())
+    return replace(estimate, interval=replace(estimate.interval, low=float(low), high=float(high)))
 
 
 def bootstrapped(rows: np.ndarray, method: str, seed: int) -> list[Estimate]:
@@ -92,12 +102,13 @@ def bootstrapped(rows: np.ndarray, method: str, seed: int) -> list[Estimate]:
     skew and not for this, covered no better on real differences of ROUGE (benchmarks/README.md).
 
     No interval for fewer than 20 documents. Where fewer than 10 have another value than the rest, those few decide, and
-    a bootstrap covered in 66 to 85% of cases. The interval is then that value and, to both sides, the largest distance
-    from it times the largest likely share of documents that differ (Clopper and Pearson 1934), which covers in 97% and
-    more. Where all have the same value it has no width: nothing else was seen.
+    a bootstrap covered in 61 to 85% of cases. The interval is then that value and, to both sides, the largest distance
+    from it times the largest likely share of documents that differ (Clopper and Pearson 1934), which covers in 99% over
+    50 documents and more. Where all have the same value it has no width, since nothing else was seen, which over 20
+    documents may well be chance: there 90% are covered.
     """
     if rows.shape[1] < LEAST_DOCUMENTS:
-        why = f"{_count(rows.shape[1], 'document')}; an interval takes {LEAST_DOCUMENTS}"
+        why = f"{counted(rows.shape[1], 'document')}; an interval takes {LEAST_DOCUMENTS}"
         return [Estimate(float(row.mean()), row.size, why=why) for row in rows]
     split = [_commonest(row) for row in rows]
     many = [differing >= LEAST_DIFFERING for _, differing in split]
@@ -150,7 +161,7 @@ def _of_logs(logs: Sequence[float], unit: str, method: str) -> Estimate:
     n = len(logs)
     mean = float(np.mean(logs))
     if n < LEAST_LAUNCHES:
-        return Estimate(math.exp(mean), n, why=f"{_count(n, unit)}; an interval takes {LEAST_LAUNCHES}")
+        return Estimate(math.exp(mean), n, why=f"{counted(n, unit)}; an interval takes {LEAST_LAUNCHES}")
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(logs))
     return Estimate(math.exp(mean), n, Interval(math.exp(mean - half), math.exp(mean + half), LEVEL, method))
 
@@ -165,7 +176,7 @@ def _of_few(values: np.ndarray, commonest: float, differing: int) -> Interval:
     n = values.size
     share = float(stats.binomtest(differing, n).proportion_ci(LEVEL).high) if differing else 0.0
     away = share * float(np.abs(values - commonest).max())
-    method = f"{differing} of {_count(n, 'document')} differ, at most {share:.0%} may, by no more than was seen"
+    method = f"{differing} of {counted(n, 'document')} differ, at most {share:.0%} may, by no more than was seen"
     return Interval(commonest - away, commonest + away, LEVEL, method)
 
 
@@ -182,7 +193,7 @@ def _resampled(rows: np.ndarray, method: str, seed: int) -> list[Interval]:
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    name = f"{method} over {_count(documents, 'document')}"
+    name = f"{method} over {counted(documents, 'document')}"
     return [Interval(float(low), float(high), LEVEL, name) for low, high in zip(found.low, found.high, strict=True)]
 
 
@@ -190,6 +201,7 @@ def _is_speed(value: float) -> bool:
     return math.isfinite(value) and value > 0
 
 
-def _count(n: int, unit: str) -> str:
+def counted(n: int, unit: str) -> str:
+    """Such as "1 launch", "5 launches", "1,000 documents"."""
     plural = unit if n == 1 else f"{unit}es" if unit.endswith("ch") else f"{unit}s"
     return f"{n:,} {plural}"

@@ -57,10 +57,14 @@ def _unsteady(entries: Sequence[Entry]) -> list[Note]:
     )
 
 
-def _samples(entry: Entry) -> tuple[list[Sequence[float]], list[float]]:
-    """Seconds of each launch's repeats, and docs/s of each launch."""
-    known = [(launch.repeats, launch.docs_per_s) for launch in entry.row.launches if launch.docs_per_s is not None]
-    return [repeats for repeats, _ in known], [rate for _, rate in known]
+def _samples(entry: Entry) -> tuple[dict[int, Sequence[float]], dict[int, float]]:
+    """Seconds of each launch's repeats, and docs/s of each launch, by its place among all of the row."""
+    repeats: dict[int, Sequence[float]] = {}
+    rates: dict[int, float] = {}
+    for place, launch in enumerate(entry.row.launches, start=1):
+        if launch.docs_per_s is not None:
+            repeats[place], rates[place] = launch.repeats, launch.docs_per_s
+    return repeats, rates
 
 
 def _warnings(told: Iterable[tuple[str, str]]) -> list[Note]:

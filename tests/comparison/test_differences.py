@@ -89,7 +89,15 @@ def test_few_documents_have_no_interval_and_a_p_value_from_six_on(n: int, has_p:
     found = differences(rows, "none")["8-bit"]["rouge1_f1"]
     assert found.difference.interval is None
     assert found.difference.why == f"{n} document{'s' if n > 1 else ''}; an interval takes 20"
-    assert (found.p_value is not None, found.p_adjusted is not None, found.detectable is not None) == (has_p,) * 3
+    assert (found.p_value is not None, found.p_adjusted is not None) == (has_p, has_p)
+
+
+def test_a_size_that_would_be_found_is_stated_where_enough_documents_differ_for_the_number_of_tests() -> None:
+    change = np.where(np.arange(60) < 10, CHANGE, 0.0)
+    rows = {"none": {"rouge1_f1": by_document(BASE)}, "8-bit": {"rouge1_f1": by_document(BASE + change)}}
+    assert differences(rows, "none")["8-bit"]["rouge1_f1"].detectable is not None
+    rows["4-bit"] = rows["8-bit"]
+    assert differences(rows, "none")["8-bit"]["rouge1_f1"].detectable is None
 
 
 def test_holms_correction_gives_its_worked_example() -> None:

@@ -23,9 +23,10 @@ def row(experiment: str, docs: int, docs_per_s: float, step_s: float | None, **f
     bits = precision(CATALOG.models[LLAMA.name].weights[entry.weights], entry.memory, "bfloat16")
     assert bits is not None
     rates = fields.pop("rates", LISTED)
-    limit = bound([RequestLength(PROMPT, OUTPUT)] * docs, LLAMA, bits, rates, "offline", MEMORY)
+    prompt = fields.pop("prompt", PROMPT)
+    limit = bound([RequestLength(prompt, OUTPUT)] * docs, LLAMA, bits, rates, "offline", MEMORY)
     tpot = None if step_s is None else Distribution(step_s, step_s, step_s, step_s)
-    figures = {"docs": docs, "prompt_tokens_mean": float(PROMPT), "output_tokens_mean": float(OUTPUT), "tpot_s": tpot}
+    figures = {"docs": docs, "prompt_tokens_mean": float(prompt), "output_tokens_mean": float(OUTPUT), "tpot_s": tpot}
     listed = {"roofline" if rates.kind == "listed" else "roofline_measured": limit}
     return make_result(experiment, docs_per_s, **{"batch_size_used": docs, **GPU, **figures, **fields}, **listed)
 
@@ -122,6 +123,16 @@ def test_the_longer_phase_tells_what_bounds_a_row() -> None:
     """Reading 64 prompts takes 0.457 s at least."""
     assert bounded_by(row("none", 64, 1.0, 0.02, prefill_s=0.6, decode_s=0.5)) == "arithmetic"
     assert bounded_by(row("none", 64, 1.0, 0.02, prefill_s=6.0, decode_s=0.5)) == "overhead"
+
+
+def test_reading_one_prompt_whose_products_take_longer_than_its_weights_traffic_is_arithmetic() -> None:
+    assert bounded_by(row("none", 1, 1.0, 0.02, prefill_s=0.009, decode_s=0.005)) == "arithmetic"
+
+
+def test_prompts_read_a_few_at_a_time_read_the_weights_for_each_batch() -> None:
+    """64 passes over the weights take 0.256 s at least, more than 64 prompts of 20 tokens take of arithmetic."""
+    short = row("none", 64, 1.0, 0.02, prefill_s=0.3, decode_s=0.2, batch_size_used=1, prompt=20)
+    assert bounded_by(short) == "memory: weights"
 
 
 def test_where_the_rate_of_arithmetic_is_not_known_overhead_is_not_claimed() -> None:

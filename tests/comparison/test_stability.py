@@ -1,11 +1,18 @@
 """Warnings on speeds that are not steady."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from pipeline.comparison.stability import stability
+from pipeline.comparison import stability as judged
 
 STEADY = [1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0, 1.01]
+
+
+def stability(repeats: Sequence[Sequence[float]], launches: Sequence[float]) -> tuple[str, ...]:
+    """Of launches that are numbered in order."""
+    return judged.stability(dict(enumerate(repeats, start=1)), dict(enumerate(launches, start=1)))
 
 
 def test_steady_launches_and_repeats_have_no_warning() -> None:
@@ -70,4 +77,31 @@ def test_speeds_that_are_not_known_are_not_judged() -> None:
 def test_steady_noise_is_rarely_warned_of(n: int) -> None:
     noise = np.random.default_rng(n)
     called = sum(bool(stability([], list(noise.normal(1, 0.04, n)))) for _ in range(200))
+    assert called <= 16
+
+
+def test_one_repeat_far_from_the_others_is_named_with_its_launch_and_its_good_neighbours_are_not() -> None:
+    steady = [1.0, 1.01, 0.99, 1.0, 1.02]
+    (warning,) = (text for text in stability([steady, [*steady[:4], 3.0], steady], STEADY) if "far from" in text)
+    assert warning.startswith(
+        "repeats: number 5 (launch 2) of 15 far from the others, the furthest at 3 s against a median of 1;"
+    )
+
+
+def test_a_launch_keeps_its_number_where_others_have_no_speed() -> None:
+    speeds = {number: speed for number, speed in enumerate([*STEADY[:6], 0.8], start=1) if number != 2}
+    (warning,) = judged.stability({}, speeds)
+    assert warning.startswith("launches: number 7 of 6 far from the others")
+
+
+def test_the_spread_of_repeats_is_that_of_one_launch_however_few_there_are_of_each() -> None:
+    noise = np.random.default_rng(0).normal(1, 0.15, (400, 2))
+    (warning,) = stability(noise.tolist(), STEADY)
+    assert warning.startswith("repeats spread widely: a standard deviation of 15% of the mean over 800")
+
+
+@pytest.mark.parametrize("shape", [(10, 2), (20, 2), (10, 3), (5, 6)])
+def test_steady_noise_over_repeats_is_rarely_warned_of(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(shape[0])
+    called = sum(bool(stability(noise.normal(1, 0.06, shape).tolist(), STEADY)) for _ in range(200))
     assert called <= 16

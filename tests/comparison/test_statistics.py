@@ -101,6 +101,13 @@ def test_a_mean_score_has_the_plain_mean_and_an_interval_around_it() -> None:
     assert (found.interval.low, found.interval.high) == pytest.approx((low, high), abs=(high - low) / 10)
 
 
+def test_an_interval_of_a_score_that_few_documents_have_ends_where_the_scores_do() -> None:
+    found = mean_score([0.0] * 25 + [0.3] * 3)
+    assert found is not None and found.interval is not None
+    assert found.interval.low == 0.0
+    assert found.value < found.interval.high < 0.3
+
+
 def test_mean_scores_are_the_same_each_time() -> None:
     values = np.random.default_rng(1).beta(2, 8, 50)
     assert mean_score(values) == mean_score(values)

@@ -114,7 +114,8 @@ class BertScoreSummary:
 
 
 def write_scores(folder: Path, scores: Sequence[BertScores], summary: BertScoreSummary) -> None:
-    """Both files of a job's folder, the summary last: where it stands, the scores do."""
+    """Both files of a job's folder, the summary last, an earlier one away first: where it stands, its scores do."""
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
     lines = (json.dumps(codec.encode(one), ensure_ascii=False, allow_nan=False) + "\n" for one in scores)
     write_atomically(folder / SCORES_FILE, "".join(lines))
     write_json(folder / SUMMARY_FILE, codec.encode(summary))

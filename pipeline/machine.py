@@ -24,11 +24,16 @@ def _cpuinfo(field: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.split(":")[0].strip() == field), "")
 
 
-def usable_cpus() -> int:
-    """The cores that this process may use, which in a container can be fewer than the machine has."""
+def usable_cores() -> tuple[int, ...]:
+    """Those that this thread, and so each that it starts, may run on now: in a container not all that there are."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def usable_cpus() -> int:
+    """How many they are."""
+    return len(usable_cores())
 
 
 def memory_bytes() -> int | None:

@@ -82,7 +82,8 @@ class Weights:
 class Environment:
     """Captured unasked. memory_bytes: of the GPU, or of the machine where no GPU is used.
 
-    rates: measured after the timed section. throttled: the driver's reasons for lower clocks seen in the timed section.
+    rates: measured after the timed section. throttled: the driver's reasons for lower clocks seen in the timed section;
+    empty where there were none, None where they can't be told.
     """
 
     gpu_name: str | None = None
@@ -101,7 +102,7 @@ class Environment:
     git_dirty: bool | None = None
     host_os: str | None = None
     rates: Rates | None = None
-    throttled: tuple[str, ...] = ()
+    throttled: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

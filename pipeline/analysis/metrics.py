@@ -11,10 +11,14 @@ def mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def mean_of_known(values: Sequence[float | None]) -> float | None:
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The plain mean of those that are known; None where none is."""
+    return mean([value for value in values if value is not None])
+
+
+def mean_if_known(values: Sequence[float | None]) -> float | None:
     """The plain mean; None where any of the values isn't known."""
-    known = [value for value in values if value is not None]
-    return mean(known) if len(known) == len(values) else None
+    return None if None in values else mean_of_known(values)
 
 
 def percentile(ordered: Sequence[float], fraction: float) -> float:

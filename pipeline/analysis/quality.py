@@ -1,7 +1,7 @@
 """ROUGE of summaries against their references, equal to rouge-score's own F1."""
 
 import multiprocessing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +10,7 @@ from importlib.metadata import version
 from rouge_score.rouge_scorer import RougeScorer
 
 from pipeline.analysis import degeneracy
-from pipeline.analysis.metrics import mean
+from pipeline.analysis.metrics import mean, mean_of_known
 from pipeline.analysis.sentences import split_sentences
 from pipeline.machine import usable_cpus
 from pipeline.measures import DocumentResult, Quality
@@ -63,17 +63,17 @@ def summarize(scored: Sequence[DocumentResult], copied_outputs: int) -> Quality:
     copied_outputs: how many of them degeneracy.describe found to be copies.
     """
     return Quality(
-        rouge1_f1=_mean_of_known(result.rouge1_f1 for result in scored),
-        rouge2_f1=_mean_of_known(result.rouge2_f1 for result in scored),
-        rougeL_f1=_mean_of_known(result.rougeL_f1 for result in scored),
-        rougeLsum_f1=_mean_of_known(result.rougeLsum_f1 for result in scored),
+        rouge1_f1=mean_of_known(result.rouge1_f1 for result in scored),
+        rouge2_f1=mean_of_known(result.rouge2_f1 for result in scored),
+        rougeL_f1=mean_of_known(result.rougeL_f1 for result in scored),
+        rougeLsum_f1=mean_of_known(result.rougeLsum_f1 for result in scored),
         output_words_mean=mean([len(result.text.split()) for result in scored]),
         empty_outputs=sum(not result.text.strip() for result in scored),
         hit_limit=sum(result.finish_reason == "length" for result in scored),
         copied_outputs=copied_outputs,
-        coverage_mean=_mean_of_known(result.coverage for result in scored),
-        density_mean=_mean_of_known(result.density for result in scored),
-        repetition_mean=_mean_of_known(result.repetition for result in scored),
+        coverage_mean=mean_of_known(result.coverage for result in scored),
+        density_mean=mean_of_known(result.density for result in scored),
+        repetition_mean=mean_of_known(result.repetition for result in scored),
         settings={
             "library": "rouge-score",
             "version": version("rouge-score"),
@@ -83,10 +83,6 @@ def summarize(scored: Sequence[DocumentResult], copied_outputs: int) -> Quality:
             "degeneracy": degeneracy.SETTINGS,
         },
     )
-
-
-def _mean_of_known(values: Iterable[float | None]) -> float | None:
-    return mean([value for value in values if value is not None])
 
 
 def processes_for(pairs: Sequence[tuple[str, str]]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeline.bertscore import read_scorer
 from pipeline.catalog import Catalog
 from pipeline.errors import UsageError
 from pipeline.hardware import CPU
@@ -27,10 +28,7 @@ models and is written by --prepare alone; /results gets a folder for each run.
 
 examples (IMAGE is this image's name):
   mkdir -p data cache results
-{prepare}\
-  docker run --rm {gpus}--network none --user "$(id -u):$(id -g)" \\
-    -v "$PWD/data:/data:ro" -v "$PWD/cache:/cache:ro" -v "$PWD/results:/results" \\
-    IMAGE --experiment {experiment} --gpu {gpu} --dataset articles.jsonl --docs 20
+{prepare}{act}\
   docker run --rm {gpus}--network none IMAGE --self-check
 
 exit status: 0 done; 1 the experiment failed or can't run here, result.json says why; 2 bad usage; 130 interrupted.
@@ -38,6 +36,11 @@ exit status: 0 done; 1 the experiment failed or can't run here, result.json says
 PREPARE = """\
   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/data:/data:ro" -v "$PWD/cache:/cache" \\
     {token}{image} --prepare {model}
+"""
+ACT = """\
+  docker run --rm {gpus}--network none --user "$(id -u):$(id -g)" \\
+    -v "$PWD/data:/data:ro" -v "$PWD/cache:/cache:ro" -v "$PWD/results:/results" \\
+    IMAGE {action}
 """
 TOKEN = '-v "$HOME/.cache/huggingface/token:/token:ro" -e HF_TOKEN_PATH=/token '
 
@@ -114,7 +117,8 @@ def _add_actions(parser: argparse.ArgumentParser, catalog: Catalog, surroundings
     group = parser.add_argument_group("what to do")
     what = group.add_mutually_exclusive_group(required=True)
     names = [item.name for item in surroundings.experiments(catalog)] if surroundings else list(catalog.experiments)
-    what.add_argument("--experiment", metavar="NAME", help=f"run it: {', '.join(names)}")
+    runs = f"run it: {', '.join(names)}" if names else argparse.SUPPRESS
+    what.add_argument("--experiment", metavar="NAME", help=runs)
     what.add_argument(
         "--prepare",
         nargs="?",
@@ -140,15 +144,18 @@ def _description(surroundings: Surroundings | None) -> str:
 
 
 def _examples(catalog: Catalog, surroundings: Surroundings) -> str:
-    device = surroundings.variant.device
+    on_gpu = surroundings.variant.device == "cuda"
+    gpus = "--gpus all " if on_gpu else ""
     own = surroundings.experiments(catalog)
-    prepare = _prepare_example(catalog, surroundings) if any(item.weights for item in own) else ""
-    return EXAMPLES.format(
-        prepare=prepare,
-        gpus="--gpus all " if device == "cuda" else "",
-        experiment=own[0].name if own else "NAME",
-        gpu="auto" if device == "cuda" else CPU,
-    )
+    prepare, action = "", None
+    if own:
+        action = f"--experiment {own[0].name} --gpu {'auto' if on_gpu else CPU} --dataset articles.jsonl --docs 20"
+    elif surroundings.image.name == (scorer := read_scorer()).image:
+        prepare, action = PREPARE.format(token="", image="IMAGE", model=scorer.model), "--bertscore RUN"
+    if any(item.weights for item in own) or action is None:
+        prepare = _prepare_example(catalog, surroundings)
+    act = ACT.format(gpus=gpus, action=action) if action else ""
+    return EXAMPLES.format(prepare=prepare, act=act, gpus=gpus)
 
 
 def _prepare_example(catalog: Catalog, surroundings: Surroundings) -> str:

@@ -29,6 +29,7 @@ from pipeline.files import sha256_file
 from pipeline.measures import DocumentResult
 from pipeline.names import check_name, require_inside
 from pipeline.pickles import pickles_in, require_safe
+from pipeline.plain import shown
 from pipeline.redact import redact
 from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, JobSummary, read_documents, read_result
 from pipeline.weights import read_weights
@@ -129,21 +130,31 @@ def load(weights: Path, layer: int, device: str) -> Compare:
 
 
 def _finished(folder: Path, roots: Roots, settings: BertScoreSettings) -> Finished | None:
-    """A job with outputs that weren't scored with those settings; None for any other."""
+    """A job with outputs that weren't scored with those settings; None for any other.
+
+    A UsageError where its documents are missing, or are another workload's.
+    """
     path = require_inside(folder / DOCUMENTS_FILE, roots.results, "--bertscore")
     job = read_result(folder / RESULT_FILE)
     if job.status != "ok":
         return None
-    sha256, earlier = sha256_file(path), read_summary(folder)
+    try:
+        sha256 = sha256_file(path)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
+    earlier = read_summary(folder)
     if earlier and (earlier.settings, earlier.documents_sha256) == (settings, sha256):
         return None
     outputs = [document for document in read_documents(path) if document.finish_reason != "too_long"]
-    return Finished(folder, sha256, outputs, _references(job.job, outputs, roots)) if outputs else None
+    return Finished(folder, sha256, outputs, _references(job.job, outputs, path, roots)) if outputs else None
 
 
-def _references(job: JobSummary, outputs: Sequence[DocumentResult], roots: Roots) -> list[str]:
+def _references(job: JobSummary, outputs: Sequence[DocumentResult], path: Path, roots: Roots) -> list[str]:
     require_inside(roots.data / job.workload.documents, roots.data, "result.json: workload.documents")
     summaries = {document.id: document.summary for document in load_documents(job, roots)}
+    for output in outputs:
+        if output.id not in summaries:
+            raise UsageError(f"{path}: document {shown(output.id)} is not of this workload; run its job again")
     return [summaries[output.id] for output in outputs]
 
 

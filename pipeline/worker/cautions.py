@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from pipeline.measures import DocumentResult, Roofline
 from pipeline.spec import Job
-from pipeline.worker.batches import Retreat
 from pipeline.worker.engine_run import EngineRun
 from pipeline.worker.generation import Generated
 from pipeline.worker.repeats import differing
@@ -31,7 +30,7 @@ def cautions(
     if ran and ran.found and not ran.found.complete:
         warnings.append(f"the search for the batch size ran out of time at {ran.found.size}; a larger one may fit")
     if ran and ran.retreats:
-        warnings.append(_halved(ran.retreats, ran.timed_retreats, ran.settings.batch_size_used))
+        warnings.append(_halved(ran))
     if resumed:
         warnings.append(_resumed(ran, resumed, len(scored)))
     elif ran and ran.repeats[0].sync_s is not None:
@@ -61,14 +60,16 @@ def _throttled(repeats: Sequence[Generated]) -> str:
     return ", ".join(f"{reason} ({count} of {readings} readings)" for reason, count in counts.items())
 
 
-def _halved(retreats: Sequence[Retreat], timed: int, used: int | None) -> str:
+def _halved(ran: EngineRun) -> str:
+    retreats, repeats = ran.retreats, len(ran.repeats)
     lost_s = sum(retreat.lost_s for retreat in retreats)
-    timed_s = sum(retreat.lost_s for retreat in retreats[len(retreats) - timed :])
+    timed_s = sum(retreat.lost_s for retreat in retreats[len(retreats) - ran.timed_retreats :])
     times = "once" if len(retreats) == 1 else f"{len(retreats)} times"
-    return (
-        f"out of memory at a batch of {retreats[0].size}: halved {times}, to {used}; attempts that failed took "
-        f"{lost_s:.1f} s, of which {timed_s:.1f} s count in generate_s"
+    text = (
+        f"out of memory at a batch of {retreats[0].size}: halved {times}, to {ran.settings.batch_size_used}; attempts "
+        f"that failed took {lost_s:.1f} s, of which {timed_s / repeats:.1f} s count in generate_s"
     )
+    return text if repeats == 1 else f"{text}, the mean of {repeats} repeats"
 
 
 def _resumed(ran: EngineRun | None, resumed: int, docs: int) -> str:

@@ -14,22 +14,25 @@ POWER_LIMIT = 0x04
 AT_POWER_LIMIT = "the card's power limit"
 
 
-def throttling(library: Any, handle: Any) -> tuple[str, ...]:
-    """What holds the clocks down now, in words; empty where nothing does, or the driver doesn't tell.
+def throttling(library: Any, handle: Any) -> tuple[str, ...] | None:
+    """What holds the clocks down now, in words; empty where nothing does, None where the driver doesn't tell.
 
-    library: pynvml, initialised. The power limit counts unless the user set it below the card's own.
+    library: pynvml, initialised. The power limit counts unless the user set it below the card's own, or it isn't known.
     """
     try:
         bits = library.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
-        found = [words for bit, words in FORCED.items() if bits & bit]
-        if bits & POWER_LIMIT and _is_own_limit(library, handle):
-            found.append(AT_POWER_LIMIT)
     except library.NVMLError:
-        return ()
+        return None
+    found = [words for bit, words in FORCED.items() if bits & bit]
+    if bits & POWER_LIMIT and _is_own_limit(library, handle):
+        found.append(AT_POWER_LIMIT)
     return tuple(found)
 
 
 def _is_own_limit(library: Any, handle: Any) -> bool:
-    enforced: int = library.nvmlDeviceGetEnforcedPowerLimit(handle)
-    own: int = library.nvmlDeviceGetPowerManagementDefaultLimit(handle)
+    try:
+        enforced: int = library.nvmlDeviceGetEnforcedPowerLimit(handle)
+        own: int = library.nvmlDeviceGetPowerManagementDefaultLimit(handle)
+    except library.NVMLError:
+        return False
     return enforced >= own

@@ -11,10 +11,10 @@ from pipeline.results import Environment
 from pipeline.spec import HostFacts
 
 
-def capture(device: Device, host: HostFacts, throttled: tuple[str, ...] = ()) -> Environment:
+def capture(device: Device, host: HostFacts, throttled: tuple[str, ...] | None = None) -> Environment:
     """The environment of this process. The GPU's fields are filled for a job that uses one.
 
-    throttled: what the driver held its clocks down for in the timed section.
+    throttled: what the driver held its clocks down for in the timed section; None where that can't be told.
     """
     gpus = detect_gpus() if device == "cuda" else []
     first = gpus[0] if gpus else None

@@ -29,8 +29,8 @@ class Generated:
     """The timed section's raw outcome. documents: in order of completion. energy_j: None where it isn't metered.
 
     prefill_s, decode_s: see Timing. throttled: the driver's reasons for lower clocks, and in how many of the readings
-    it gave each. sync_s: of generate_s, what it took to see each document safely on the disk; None where that was not
-    asked for.
+    it gave each. readings: those in which it could tell. sync_s: of generate_s, what it took to see each document
+    safely on the disk; None where that was not asked for.
     """
 
     documents: list[DocumentResult]

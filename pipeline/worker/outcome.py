@@ -94,8 +94,8 @@ def _timing(ran: EngineRun | None, resumed: int, score_s: float) -> Timing:
     return dataclasses.replace(
         whole,
         generate_s=metrics.mean(seconds),
-        prefill_s=metrics.mean_of_known([repeat.prefill_s for repeat in ran.repeats]),
-        decode_s=metrics.mean_of_known([repeat.decode_s for repeat in ran.repeats]),
+        prefill_s=metrics.mean_if_known([repeat.prefill_s for repeat in ran.repeats]),
+        decode_s=metrics.mean_if_known([repeat.decode_s for repeat in ran.repeats]),
         repeats=seconds,
     )
 
@@ -119,12 +119,14 @@ def _metrics(ran: EngineRun | None, resumed: int, scored: Sequence[DocumentResul
         kv_cache_bytes=memory.kv_cache_bytes,
         overhead_bytes=overhead,
         activations_bytes=activations,
-        energy_j=metrics.mean_of_known([repeat.energy_j for repeat in ran.repeats]),
+        energy_j=metrics.mean_if_known([repeat.energy_j for repeat in ran.repeats]),
     )
 
 
-def _throttled(ran: EngineRun | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(reason for repeat in ran.repeats for reason in repeat.throttled)) if ran else ()
+def _throttled(ran: EngineRun | None) -> tuple[str, ...] | None:
+    if ran is None or not any(repeat.readings for repeat in ran.repeats):
+        return None
+    return tuple(dict.fromkeys(reason for repeat in ran.repeats for reason in repeat.throttled))
 
 
 def _used(ran: EngineRun | None, job: Job) -> UsedSettings:

@@ -60,13 +60,6 @@ def measure(device: Device, dtype: str, arithmetic_bits: int, cores: Sequence[in
     return None if bandwidth is None else Rates("measured", bandwidth, flops_per_s, flops8_per_s)
 
 
-def usable_cores() -> tuple[int, ...]:
-    """Those that this thread, and so each that it starts, may run on now."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
-
-
 def _copied_on_gpu() -> float | None:
     """Bytes a second that a copy within the GPU's memory reads and writes."""
     if not _has_torch():

@@ -10,6 +10,7 @@ from typing import TextIO, TypeVar
 from pipeline import documents as corpus
 from pipeline.documents import Document
 from pipeline.errors import BenchmarkError
+from pipeline.machine import usable_cores
 from pipeline.measures import DocumentResult
 from pipeline.pickles import pickles_in, require_safe
 from pipeline.results import DOCUMENTS_FILE, JobSummary, Phase, Result, write_documents, write_result
@@ -21,7 +22,7 @@ from pipeline.worker.engine_run import EngineRun
 from pipeline.worker.generation import Progress
 from pipeline.worker.memory_limit import DataLimit
 from pipeline.worker.outcome import make_result, score
-from pipeline.worker.rates import measure, usable_cores
+from pipeline.worker.rates import measure
 from pipeline.worker.repeats import generate_repeatedly
 from pipeline.worker.resume import earlier_documents
 from pipeline.worker.telemetry import device_meter

@@ -20,18 +20,20 @@ READS_PER_LOOKUP = 4
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 MemoryReader = Callable[[], int | None]
+ReasonsReader = Callable[[], Sequence[str] | None]
 
 
 @dataclass(frozen=True)
 class DeviceMeter:
     """used_bytes: memory in use now. energy_j: a counter whose differences are energy; None where there is none.
 
-    throttling: why the driver holds the device's clocks down now, where that is heat or power; see clocks.py.
+    throttling: why the driver holds the device's clocks down now, where that is heat or power (clocks.py); None where
+    it can't be told.
     """
 
     used_bytes: MemoryReader
     energy_j: Callable[[], float | None]
-    throttling: Callable[[], Sequence[str]] = tuple
+    throttling: ReasonsReader = lambda: None
 
 
 @contextmanager
@@ -66,11 +68,11 @@ def _energy_j(library: Any, handle: Any) -> float | None:
 class PeakSampler:
     """A context that records the largest and the last reading from a thread; both are None if there was none.
 
-    throttled: how many of the `readings` that it took had each of the reasons that `throttling` gave.
+    readings: how many times `throttling` could tell. throttled: in how many of them it gave each reason.
     """
 
     def __init__(
-        self, read: MemoryReader, throttling: Callable[[], Sequence[str]] = tuple, period_s: float = PERIOD_S
+        self, read: MemoryReader, throttling: ReasonsReader = lambda: None, period_s: float = PERIOD_S
     ) -> None:
         self.peak_bytes: int | None = None
         self.last_bytes: int | None = None
@@ -92,8 +94,10 @@ class PeakSampler:
         self._record()
 
     def _record(self) -> None:
-        self.readings += 1
-        self.throttled.update(self._throttling())
+        reasons = self._throttling()
+        if reasons is not None:
+            self.readings += 1
+            self.throttled.update(reasons)
         value = self._read()
         if value is not None:
             self.last_bytes = value

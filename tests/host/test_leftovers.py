@@ -1,6 +1,7 @@
 """Processes that left their group and lost their parent, found and ended."""
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -20,15 +21,25 @@ if os.fork():
 os.setsid()
 if os.fork():
     os._exit(0)
+{}
 print(os.getpid(), flush=True)
 time.sleep(60)
 """
+# Freeing it takes the kernel some tens of milliseconds, looking through /proc a few. Shared, it is in small pages.
+HOLDING_MEMORY = """
+import mmap
+held = mmap.mmap(-1, 512 << 20)
+held[::mmap.PAGESIZE] = bytes(len(held) // mmap.PAGESIZE)
+"""
 
 
-def run_away(owner: str) -> int:
-    """A runaway's process id."""
+def run_away(owner: str, before: str = "") -> int:
+    """A runaway's process id. before: what it does first."""
     started = subprocess.Popen(
-        [sys.executable, "-c", RUNAWAY], env={**os.environ, OWNER_VARIABLE: owner}, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", RUNAWAY.format(before)],
+        env={**os.environ, OWNER_VARIABLE: owner},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert started.stdout is not None
     pid = int(started.stdout.readline())
@@ -71,6 +82,18 @@ def test_a_job_takes_its_runaways_along_and_no_other_jobs() -> None:
     first, second = (run_away(owner_of_job(this_process(), number)) for number in (1, 2))
     assert kill_job(owner_of_job(this_process(), 1)) == [first]
     assert (is_alive(first), is_alive(second)) == (False, True)
+
+
+def test_a_job_is_killed_only_once_what_it_held_is_free() -> None:
+    pid = run_away(owner_of_job(this_process(), 4), HOLDING_MEMORY)
+    handle = os.pidfd_open(pid)
+    try:
+        assert kill_job(owner_of_job(this_process(), 4)) == [pid]
+        ended = select.poll()
+        ended.register(handle, select.POLLIN)
+        assert ended.poll(0)
+    finally:
+        os.close(handle)
 
 
 def test_the_processor_time_of_a_job_is_that_of_its_processes() -> None:

@@ -4,14 +4,16 @@ Its environment takes 1.3 GB: the last test runs where `orchestrator.py --bertsc
 """
 
 import json
+import math
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline import documents as corpus
-from pipeline.bertscore import BertScoreSettings, read_scorer, read_summary
+from pipeline.bertscore import SCORES_FILE, BertScores, BertScoreSettings, read_scorer, read_summary, write_scores
 from pipeline.catalog import load_catalog
 from pipeline.entries import Image
 from pipeline.errors import BenchmarkError, UsageError
@@ -120,6 +122,40 @@ def test_a_job_whose_documents_changed_is_named_and_the_others_are_scored(
     assert "error: a: " in capsys.readouterr().err
     assert read_summary(changed) is None
     assert read_summary(other) is not None
+
+
+def test_a_job_without_its_documents_is_named_and_the_others_are_scored(
+    roots: Roots, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = add_job(roots, "a", ["Boil.", "Wash."]) / "documents.jsonl"
+    other = add_job(roots, "b", ["Boil.", "Wash."])
+    path.unlink()
+    assert score(roots) == 1
+    assert f"error: a: {path}: can't be read (No such file or directory)" in capsys.readouterr().err
+    assert read_summary(other) is not None
+
+
+def test_a_document_of_another_workload_is_named_and_the_others_are_scored(
+    roots: Roots, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stranger = add_job(roots, "a", ["Boil.", "Wash."])
+    other = add_job(roots, "b", ["Boil.", "Wash."])
+    write_documents(stranger, [DocumentResult("stranger", "Boil.", "stop")])
+    assert score(roots) == 1
+    said = f"error: a: {stranger / 'documents.jsonl'}: document 'stranger' is not of this workload"
+    assert said in capsys.readouterr().err
+    assert (read_summary(stranger), read_summary(other) is not None) == (None, True)
+
+
+def test_scoring_anew_that_is_interrupted_leaves_no_summary_of_the_scores_before(roots: Roots) -> None:
+    folder = add_job(roots, "a", ["Boil.", "Wash."])
+    score(roots)
+    earlier = read_summary(folder)
+    assert earlier is not None
+    with pytest.raises(ValueError, match="JSON"):  # which has no NaN: the write of the second file breaks
+        write_scores(folder, [BertScores("1", 1.0, 1.0, 1.0)], replace(earlier, f1_mean=math.nan))
+    assert len((folder / SCORES_FILE).read_text().splitlines()) == 1
+    assert read_summary(folder) is None
 
 
 @pytest.mark.parametrize(("run", "said"), [("other", "holds no result"), ("../run", "can't be used")])

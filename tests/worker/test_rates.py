@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.machine import usable_cores, usable_cpus
 from pipeline.worker import rates
-from pipeline.worker.rates import measure, usable_cores
+from pipeline.worker.rates import measure
 from tests.worker.conftest import Inside
 
 PLAUSIBLE_BYTES_PER_S = (5e8, 1e13)
 """From a core that is shared with others to the largest machines."""
 WITH_TORCH = """
 import json, os, torch
-from pipeline.worker.rates import measure, usable_cores
+from pipeline.machine import usable_cores
+from pipeline.worker.rates import measure
 cores, threads = usable_cores(), torch.get_num_threads()
 os.sched_setaffinity(0, {cores[0]})  # as an engine may leave it, and this:
 torch.set_num_threads = None
@@ -68,3 +70,4 @@ def test_buffers_are_measured_against_all_of_the_cores_caches(
 
 def test_the_cores_are_those_that_the_process_may_use() -> None:
     assert set(usable_cores()) == os.sched_getaffinity(0)
+    assert usable_cpus() == len(usable_cores())

@@ -150,6 +150,23 @@ def test_what_held_the_clocks_down_is_recorded_and_said(execute: Execute, monkey
     assert found is not None and int(found[1]) >= 4  # at the start and the end of each of the two repeats
 
 
+@pytest.mark.parametrize(("answer", "throttled"), [((), ()), (None, None)])
+def test_clocks_that_nothing_held_down_and_those_of_which_nothing_is_known_are_told_apart(
+    execute: Execute, monkeypatch: pytest.MonkeyPatch, answer: tuple[str, ...] | None, throttled: tuple[str, ...] | None
+) -> None:
+    @contextmanager
+    def metered(_device: Device) -> Iterator[DeviceMeter]:
+        yield DeviceMeter(lambda: 1000, lambda: None, lambda: answer)
+
+    monkeypatch.setattr(runner, "device_meter", metered)
+    result = execute(StepwiseBackend())
+    assert (result.environment.throttled, result.warnings) == (throttled, ())
+
+
+def test_of_a_cpus_clocks_nothing_is_known(execute: Execute) -> None:
+    assert execute(StepwiseBackend()).environment.throttled is None
+
+
 def test_energy_is_the_mean_of_the_repeats_and_the_peak_their_largest(
     execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,12 @@ def test_a_retreat_in_the_timed_section_counts_in_it_and_the_warning_says_so(exe
     assert result.timing.generate_s >= (FAILS_AFTER + 1 + 3 * NEW_TOKENS) * STEP_S
 
 
+def test_with_repeats_the_warning_says_a_retreats_share_of_their_mean(execute: Execute) -> None:
+    result = execute(SmallBackend(most=1, warm=True), repeats=2)
+    assert "attempts that failed took 0.2 s, of which" in result.warnings[0]
+    assert result.warnings[0].endswith("of which 0.1 s count in generate_s, the mean of 2 repeats")
+
+
 def test_times_of_a_retried_document_are_those_of_the_attempt_that_it_came_from(
     execute: Execute, tmp_path: Path
 ) -> None:

@@ -267,6 +267,16 @@ def test_the_help_shows_a_whole_docker_run_with_this_images_experiments(worker: 
     assert "IMAGE_OF_TRANSFORMERS --prepare llama-2-7b-chat" in shown
 
 
+def test_the_help_of_an_image_that_runs_no_experiment_shows_what_it_does_instead(worker: Worker) -> None:
+    scoring = within(worker, "bertscore", "cu130")("--help").stdout
+    assert "--experiment" not in scoring
+    assert "IMAGE --prepare roberta-large" in scoring
+    assert "IMAGE --bertscore RUN" in scoring
+    converting = within(worker, "llm-compressor", "cpu")("--help").stdout
+    assert "--experiment" not in converting and "IMAGE --bertscore" not in converting
+    assert "IMAGE --prepare gemma-3-270m" in converting
+
+
 def test_preparing_takes_the_devices_model_and_refuses_what_another_image_makes(worker: Worker) -> None:
     assert "image reference makes no weights of gemma-3-270m; run it in image transformers" in refusal(
         worker("--prepare")

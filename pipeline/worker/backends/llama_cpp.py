@@ -7,7 +7,6 @@ many prompts in one request and streams the tokens of all of them, so that no th
 import enum
 import http.client
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pipeline.analysis import memory
 from pipeline.entries import Attention, Sampling
+from pipeline.machine import usable_cpus
 from pipeline.worker.backend import Backend, Completion, MemoryUse, OnStep, Request, Settings, Setup
 from pipeline.worker.cuda_libraries import import_with_cuda
 from pipeline.worker.telemetry import device_meter
@@ -277,10 +277,12 @@ def kv_cache_bytes(attention: Attention | None, params: Any) -> int | None:
     """What llama.cpp reserves for keys and values, as it logs it: for each slot all of its context.
 
     A layer with a window gets room for that and for the tokens of one pass (n_ubatch) on top. None where the model's
-    shape isn't known, or the values are of a type that isn't in CACHE_BITS.
+    shape isn't known, the values are of a type that isn't in CACHE_BITS, or options give such layers another size.
     """
     kinds = [_label(kind) for kind in (params.cache_type_k, params.cache_type_v)]
     if attention is None or not CACHE_BITS.keys() >= set(kinds):
+        return None
+    if attention.windowed_layers and (params.swa_full or params.kv_unified):
         return None
     bits = [CACHE_BITS[kind] for kind in kinds]
     window = _context_of(attention.window + params.n_ubatch)
@@ -318,7 +320,7 @@ def _params(setup: Setup) -> Any:
     params.no_op_offload = setup.device == "cpu"
     params.fit_params = False  # what does not fit must fail, not shrink silently
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = len(os.sched_getaffinity(0))
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = usable_cpus()
     # nothing is kept from one request for the next
     params.cache_ram_mib = params.n_ctx_checkpoints = 0
     params.cache_prompt = params.cache_idle_slots = False

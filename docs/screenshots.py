@@ -4,8 +4,10 @@ Takes the system's Chromium and the packages of requirements-dev.lock. The view 
 documents that may be published, such as the bundled sample.
 """
 
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,7 +40,7 @@ VIEWS = (
 )
 
 
-def main(report: Path, *names: str) -> None:
+def main(report: Path, names: Sequence[str]) -> None:
     """Write docs/screenshots/*.png from a report.html: the views of these names, or all."""
     browser = find_browser()
     if browser is None:
@@ -63,4 +65,11 @@ def main(report: Path, *names: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    parser = argparse.ArgumentParser(prog="python -m docs.screenshots", description=main.__doc__)
+    parser.add_argument("report", type=Path, help="a run's report.html")
+    known = [view.name for view in VIEWS]
+    parser.add_argument("views", nargs="*", metavar="VIEW", help=f"{', '.join(known)}; all where none is named")
+    given = parser.parse_args()
+    if unknown := [name for name in given.views if name not in known]:  # choices= refuses that there is none
+        parser.error(f"no view {', '.join(unknown)}; there are {', '.join(known)}")
+    main(given.report, given.views)

@@ -1,5 +1,6 @@
 """The report's page in a real browser: what a reader can do with it."""
 
+import os
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from pipeline.report.html import to_pdf
+from pipeline.report.html import pdf, to_pdf
 from pipeline.report.model import Report
 from tests.browser.conftest import OpenPage, written
 from tests.browser.factory import BELOW, RANKED, make_report, two_scenarios
@@ -160,6 +161,31 @@ def test_the_references_words_are_marked_on_request(open_page: OpenPage) -> None
     assert all(word.lower() in reference for word in marked)
 
 
+def test_marking_opens_no_document_that_the_search_left_out(open_page: OpenPage) -> None:
+    page = open_page().page
+    page.locator("#document-search").fill("in no text")
+    page.locator("#document-marks").check(force=True)
+    expect(page.locator("#document")).to_have_text("No document holds that text.")
+
+
+def test_focus_stays_on_the_control_that_opened_a_document(open_page: OpenPage) -> None:
+    page = open_page().page
+    for name, opened in (("Next →", 1), ("Next →", 2), ("← Previous", 1)):
+        control = page.get_by_role("button", name=name)
+        control.press("Enter")
+        expect(page.locator("#document h3")).to_have_text(f"wikilingua_en-{opened}")
+        expect(control).to_be_focused()
+    page.locator("#document h3 a").press("Enter")
+    expect(page.locator("#document h3 a")).to_be_focused()
+
+
+def test_at_the_end_of_the_documents_focus_goes_to_their_list(open_page: OpenPage) -> None:
+    page = open_page(fragment="#document=0/wikilingua_en-38").page
+    page.get_by_role("button", name="Next →").press("Enter")
+    expect(page.locator("#document h3")).to_have_text("wikilingua_en-39")
+    expect(page.locator("#document-list")).to_be_focused()
+
+
 def test_an_address_opens_its_document(open_page: OpenPage) -> None:
     page = open_page(fragment="#document=0/wikilingua_en-23").page
     expect(page.locator("#document h3")).to_have_text("wikilingua_en-23")
@@ -230,17 +256,35 @@ def test_even_markup_that_got_in_would_run_and_fetch_nothing(open_page: OpenPage
     one.requests.clear()
 
 
-def brightness(page: Page, selector: str, name: str) -> float:
-    """Of a colour as it is shown, from 0 to 1."""
+def colour(page: Page, selector: str, name: str) -> list[int]:
+    """As it is shown: red, green and blue from 0 to 255."""
     return page.evaluate(
         """([selector, name]) => {
           const pixel = new OffscreenCanvas(1, 1).getContext("2d");
           pixel.fillStyle = getComputedStyle(document.querySelector(selector))[name];
           pixel.fillRect(0, 0, 1, 1);
-          return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3).reduce((a, b) => a + b) / 765;
+          return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3);
         }""",
         [selector, name],
     )
+
+
+def brightness(page: Page, selector: str, name: str) -> float:
+    """Of a colour as it is shown, from 0 to 1."""
+    return sum(colour(page, selector, name)) / 765
+
+
+def contrast(page: Page, selector: str) -> float:
+    """Of an element's text with its own background, as WCAG 2 counts it."""
+    lighter, darker = sorted(
+        (luminance(colour(page, selector, name)) for name in ("color", "backgroundColor")), reverse=True
+    )
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(rgb: list[int]) -> float:
+    linear = [share / 12.92 if (share := value / 255) <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for value in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_dark_mode_reaches_page_and_charts(open_page: OpenPage) -> None:
@@ -248,6 +292,14 @@ def test_dark_mode_reaches_page_and_charts(open_page: OpenPage) -> None:
         page = open_page(color_scheme=scheme).page
         assert (brightness(page, "body", "backgroundColor") < 0.5) == page_is_dark
         assert (brightness(page, "figure text", "fill") > 0.5) == page_is_dark
+
+
+def test_warnings_and_failures_are_told_from_their_background(open_page: OpenPage, tmp_path: Path) -> None:
+    file = written(make_report(3, hostile="a label"), tmp_path / "report.html")
+    for scheme in ("light", "dark"):
+        page = open_page(file, color_scheme=scheme).page
+        for chip in (".notes .warning span", ".chip.bad", ".label"):
+            assert contrast(page, chip) >= 4.5, (scheme, chip)
 
 
 def test_the_switch_goes_from_the_systems_colours_to_light_and_dark(open_page: OpenPage) -> None:
@@ -274,15 +326,37 @@ def test_a_phone_scrolls_tables_beside_a_fixed_first_column(open_page: OpenPage)
     assert before["x"] == pytest.approx(after["x"], abs=1)
 
 
+# Text inside an element is the name of a button or a link alone, not that of a list, a picture or what scrolls.
+UNNAMED = """() => {
+  const told = (nodes) => nodes.some((node) => node?.textContent.trim());
+  const name = {
+    "button, a": (one) => one.ariaLabel || told([one]),
+    "input, select": (one) => [...one.labels].some(
+      (label) => told([...label.childNodes].filter((node) => node !== one))
+    ),
+    "[role=region], [role=listbox]": (one) => one.ariaLabel,
+    "svg[role=img]": (one) => (one.getAttribute("aria-labelledby") ?? "").split(" ").every(
+      (id) => told([document.getElementById(id)])
+    ),
+  };
+  return Object.entries(name).flatMap(([selector, named]) =>
+    [...document.querySelectorAll(selector)]
+      .filter((one) => one.checkVisibility() && !named(one))
+      .map((one) => one.outerHTML.slice(0, 80)));
+}"""
+
+
+def test_no_name_widens_the_page_on_a_phone(open_page: OpenPage, tmp_path: Path) -> None:
+    report = make_report(3)
+    name = "unbroken" * 20
+    table = replace(report.tables[0], workload=replace(report.tables[0].workload, dataset=name), runs=(name,))
+    page = open_page(written(replace(report, runs=(name,), tables=(table,)), tmp_path / "report.html"), **PHONE).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_every_control_and_picture_has_a_name_and_every_id_is_its_own(open_page: OpenPage) -> None:
     page = open_page().page
-    unnamed = page.evaluate(
-        """() => [...document.querySelectorAll("button, input, select, a, [tabindex='0'], svg[role=img]")]
-          .filter((element) => element.checkVisibility())
-          .filter((element) => !(element.textContent.trim() || element.ariaLabel || element.labels?.[0]?.textContent))
-          .map((element) => element.outerHTML.slice(0, 80))"""
-    )
-    assert unnamed == []
+    assert page.evaluate(UNNAMED) == []
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
     assert len(ids) == len(set(ids))
     assert page.evaluate("document.querySelectorAll('svg[role=img] > title, svg[role=img] > desc').length") == 10
@@ -312,12 +386,47 @@ def test_the_page_of_a_run_in_which_nothing_came_through_says_so(open_page: Open
     assert page.locator("#table-0 table").count() == 0
 
 
+def test_a_tables_headers_are_painted_on_every_page_of_print(open_page: OpenPage) -> None:
+    page = open_page().page
+    page.emulate_media(media="print")
+    # Chromium repeats a table's head on the next page without the buttons in it
+    styles = page.locator("thead button").evaluate_all("all => all.map((one) => getComputedStyle(one).display)")
+    assert set(styles) == {"contents"}
+    padding = "one => parseFloat(getComputedStyle(one).paddingLeft)"
+    cell = page.locator("#table-0-ranking tbody td").first
+    assert header(page, "Speed").evaluate(padding) == cell.evaluate(padding) > 0
+
+
 @pytest.mark.usefixtures("browser")
 def test_the_page_is_printed_as_pdf(report_file: Path, tmp_path: Path) -> None:
-    pdf = tmp_path / "report.pdf"
-    assert to_pdf(report_file, pdf)
-    assert pdf.read_bytes().startswith(b"%PDF-")
+    file = tmp_path / "report.pdf"
+    assert to_pdf(report_file, file)
+    assert file.read_bytes().startswith(b"%PDF-")
     assert [path.name for path in tmp_path.iterdir()] == ["report.pdf"]
+
+
+def test_a_browser_that_hangs_is_ended_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = tmp_path / "child"
+    fake = tmp_path / "bin" / "chromium"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {started}\nwait\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(pdf, "LIMIT_S", 1)
+    assert not to_pdf(tmp_path / "report.html", tmp_path / "report.pdf")
+    child = int(started.read_text())
+    deadline = time.monotonic() + 10
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(child)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_without_a_browser_there_is_no_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

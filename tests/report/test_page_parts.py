@@ -3,12 +3,15 @@
 import json
 import re
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from pipeline.comparison.estimates import Estimate, Gate, Interval
+from pipeline.measures import Roofline
 from pipeline.report.html import bars, cells, columns, distributions, pareto, render, speeds
 from pipeline.report.html.documents import documents_json
+from pipeline.report.html.keyfigures import key_figures
 from pipeline.report.model import Document, Report, TimeSplit
 from tests.browser.factory import BELOW, RANKED, make_report
 
@@ -126,6 +129,72 @@ def test_the_slowdown_that_launches_would_show_is_a_dash_with_its_reason_where_t
     assert column.cell(known).text == "3.0"
     assert column.cell(few) == cells.unknown("2 common launches")
     assert column.cell(baseline).tip == "this is the baseline, or not compared with one"
+
+
+def column(group: str, header: str) -> columns.Column:
+    groups = {one.name: one for one in columns.groups(REPORT, TABLE)}
+    return next(one for one in groups[group].columns if one.header == header)
+
+
+def bounded(fraction: float, kind: Literal["listed", "measured"] = "listed") -> Roofline:
+    roofline = TABLE.rows[0].roofline
+    assert roofline is not None
+    return replace(roofline, fraction=fraction, rates=replace(roofline.rates, kind=kind))
+
+
+def test_a_limit_is_named_after_the_rates_that_it_is_by() -> None:
+    measured = bounded(0.5, "measured")
+    both = replace(TABLE.rows[0], roofline=bounded(0.4), roofline_measured=measured)
+    alone = replace(TABLE.rows[0], roofline=measured, roofline_measured=measured)
+    tips = [column("resources", "Of the limit").cell(row).tip or "" for row in (both, alone)]
+    assert [re.findall(r"(?:\d+% )?by \w+ rates", tip) for tip in tips] == [
+        ["by listed rates", "50% by measured rates"],
+        ["by measured rates"],
+    ]
+
+
+def test_a_share_of_the_limit_is_never_rounded_to_nothing() -> None:
+    row = replace(TABLE.rows[0], roofline=bounded(0.002), roofline_measured=bounded(0.003, "measured"))
+    cell = column("resources", "Of the limit").cell(row)
+    assert cell.text == "<1"
+    assert cell.tip is not None and "<1% by measured rates" in cell.tip
+    assert key_figures(replace(TABLE, rows=(row,)))[-1].text == "<1%"
+
+
+@pytest.mark.parametrize(
+    ("group", "header"),
+    [
+        ("published", "Speed"),
+        ("comparison", "Against none"),
+        ("resources", "Peak memory"),
+        ("resources", "Energy"),
+        ("resources", "Cost"),
+        ("resources", "Of the limit"),
+        ("latency", "First token"),
+        ("memory", "Overhead"),
+    ],
+)
+def test_dashes_of_a_row_without_a_speed_say_that_it_was_not_timed(group: str, header: str) -> None:
+    bare = next(row for row in TABLE.rows if row.standing == "reference")
+    resumed = replace(bare, standing="ranked", speed_ratio=None)
+    assert column(group, header).cell(resumed) == cells.unknown("not timed")
+
+
+def test_the_latency_charts_caption_names_what_is_drawn() -> None:
+    def caption(*kept: int) -> str:
+        """Of as many documents of each experiment as are kept; the last of these numbers goes for all others."""
+        names = [row.experiment for row in TABLE.rows]
+        most = {name: kept[min(place, len(kept) - 1)] for place, name in enumerate(names)}
+        documents = tuple(
+            replace(one, outputs={name: output for name, output in one.outputs.items() if number < most[name]})
+            for number, one in enumerate(TABLE.documents)
+        )
+        chart = distributions.draw(replace(TABLE, documents=documents), "latency")
+        assert chart is not None
+        return chart.caption.partition("median. ")[2]
+
+    ticks, dots = "Small ticks: the 90th and 99th percentile.", "A dot a document."
+    assert [caption(50), caption(5), caption(50, 5)] == [ticks, dots, f"{dots} {ticks}"]
 
 
 def test_a_score_stands_over_its_interval() -> None:

@@ -9,6 +9,7 @@ from pipeline.report.html.cells import Cell, difference, estimate, figure, gate,
 from pipeline.report.model import Report, Row, Table
 
 BOUND_BY = {"weights": "reading weights", "kv_cache": "reading the KV cache", "arithmetic": "arithmetic"}
+NOT_TIMED = "not timed"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _published(table: Table) -> tuple[Column, ...]:
 
     def speed(row: Row) -> Cell:
         if row.docs_per_s is None:
-            return unknown("not timed")
+            return unknown(NOT_TIMED)
         value = row.docs_per_s.value
         share = value / fastest if fastest and row.standing != "reference" else None
         return estimate(row.docs_per_s, 3 if value < 100 else 0, "", share=share)
@@ -89,7 +90,7 @@ def _comparison(table: Table) -> tuple[Column, ...]:
     return (
         Column(
             f"Against {base}" if base else "Ratio",
-            lambda row: estimate(row.speed_ratio, 2, why, "×"),
+            lambda row: estimate(row.speed_ratio, 2, _if_timed(row, why), "×"),
             "× speed",
             "Speed as a multiple of the baseline's, launch by launch.",
         ),
@@ -110,15 +111,24 @@ def _comparison(table: Table) -> tuple[Column, ...]:
 
 
 def _resources(report: Report) -> tuple[Column, ...]:
-    price = "no price was given: --price-per-hour"
+    power, price = "the hardware reports no power", "no price was given: --price-per-hour"
     return (
         Column("Peak memory", _memory(lambda row: row.memory.peak), "GiB"),
-        Column("Energy", lambda row: figure(row.energy_per_doc_j, 1, "the hardware reports no power"), "J/doc"),
-        Column("Cost", lambda row: figure(row.cost_per_1000, 3, price), f"{report.currency or 'price'}/1,000 docs"),
+        Column("Energy", lambda row: figure(row.energy_per_doc_j, 1, _if_timed(row, power)), "J/doc"),
+        Column(
+            "Cost",
+            lambda row: figure(row.cost_per_1000, 3, _if_timed(row, price)),
+            f"{report.currency or 'price'}/1,000 docs",
+        ),
         Column(
             "Of the limit", _limit, "%", "The least time that the hardware needs for this workload over the time taken."
         ),
     )
+
+
+def _if_timed(row: Row, why: str) -> str:
+    """The reason for a dash, which for a row that was not timed is that alone: a job that resumed has no speed."""
+    return NOT_TIMED if row.docs_per_s is None else why
 
 
 def _experiment(row: Row) -> Cell:
@@ -128,16 +138,21 @@ def _experiment(row: Row) -> Cell:
 
 
 def _limit(row: Row) -> Cell:
-    for roofline, rates in ((row.roofline, "listed"), (row.roofline_measured, "measured")):
-        if roofline is not None and roofline.fraction is not None:
-            bound = row.bounded_by or BOUND_BY[roofline.bound_by]
-            tip = f"at least {number(roofline.bound_s, 2)} s by {rates} rates, most of it {BOUND_BY[roofline.bound_by]}"
-            measured = row.roofline_measured
-            if measured is not roofline and measured is not None and measured.fraction is not None:
-                tip += f"; {measured.fraction:.0%} by measured rates"
-            share = min(1, roofline.fraction)
-            return Cell(f"{100 * roofline.fraction:.0f}", roofline.fraction, bound, tip, prose=True, share=share)
-    return unknown("the model's shape, the hardware's rates or the time are not known")
+    roofline, measured = row.roofline, row.roofline_measured
+    if roofline is None or roofline.fraction is None:
+        return unknown(_if_timed(row, "the model's shape or the hardware's rates are not known"))
+    by = roofline.rates.kind
+    tip = f"at least {number(roofline.bound_s, 2)} s by {by} rates, most of it {BOUND_BY[roofline.bound_by]}"
+    if by == "listed" and measured is not None and measured.fraction is not None:
+        tip += f"; {number(100 * measured.fraction, 0)}% by measured rates"
+    return Cell(
+        number(100 * roofline.fraction, 0),
+        roofline.fraction,
+        row.bounded_by or BOUND_BY[roofline.bound_by],
+        tip,
+        prose=True,
+        share=min(1, roofline.fraction),
+    )
 
 
 def _score(name: str, decimals: int) -> Callable[[Row], Cell]:
@@ -158,7 +173,7 @@ def _change(name: str, decimals: int) -> Callable[[Row], Cell]:
 def _memory(value: Callable[[Row], int | None]) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
         found = value(row)
-        why = "runs no model" if row.standing == "reference" else "the engine doesn't tell"
+        why = "runs no model" if row.standing == "reference" else _if_timed(row, "the engine doesn't tell")
         return figure(None if found is None else found / GIB, 2, why)
 
     return cell
@@ -172,7 +187,7 @@ def _spread(value: Callable[[Row], Distribution | None], decimals: int, factor: 
     def cell(row: Row) -> Cell:
         found = value(row)
         if found is None:
-            return unknown("its tokens can't be observed")
+            return unknown(_if_timed(row, "its tokens can't be observed"))
         p50, p90, p99 = (number(factor * one, decimals) for one in (found.p50, found.p90, found.p99))
         return Cell(p50, found.p50, f"p90 {p90}, p99 {p99}", f"mean {number(factor * found.mean, decimals)}")
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pipeline.report.html import svg
-from pipeline.report.html.drawing import LOGARITHMIC_FROM, Chart, row_figure, scale, short
+from pipeline.report.html.drawing import Chart, is_logarithmic, row_figure, scale, short
 from pipeline.report.model import Output, Table
 
 FEW = 40
@@ -43,7 +43,7 @@ def draw(table: Table, name: str) -> Chart | None:
         figure, panes = row_figure(shown, wide=True, panels=len(known))
         for axes, (panel, samples) in zip(panes, known, strict=True):
             every = [value for name in shown for value in samples[name]]
-            logarithmic = min(every) > 0 and max(every) / min(every) > LOGARITHMIC_FROM
+            logarithmic = is_logarithmic(every)
             for line, one in enumerate(shown):
                 if samples[one]:
                     gid = f"{panel.unit}-{panel.title[0]}-{line}"
@@ -55,9 +55,13 @@ def draw(table: Table, name: str) -> Chart | None:
     since = "since its own start" if table.scenario == "single" else "since all documents were handed over"
     caption = (
         f"Over the documents of the first launch; first token and latency count {since}. The upright line is the "
-        "median. "
-        + ("Small ticks: the 90th and 99th percentile." if len(table.documents) > FEW else "A dot a document.")
+        "median."
     )
+    sizes = [len(samples[one]) for _, samples in known for one in shown if samples[one]]
+    if min(sizes) <= FEW:
+        caption += " A dot a document."
+    if max(sizes) > FEW:
+        caption += " Small ticks: the 90th and 99th percentile."
     return Chart(title, caption, picture, wide=True)
 
 

@@ -42,10 +42,16 @@ def row_figure(names: Sequence[str], wide: bool = False, panels: int = 1) -> tup
     return figure, panes
 
 
+def is_logarithmic(values: Sequence[float]) -> bool:
+    """Whether the values are too far apart for a scale from 0."""
+    low, high = min(values), max(values)
+    return low > 0 and high / low > LOGARITHMIC_FROM
+
+
 def scale(axes: Axes, values: Sequence[float], room: float = 0.16) -> None:
     """The x axis from 0, or logarithmic where the values are too far apart. room: a share, kept free on the right."""
     low, high = min(values), max(values)
-    if low > 0 and high / low > LOGARITHMIC_FROM:
+    if is_logarithmic(values):
         axes.set_xscale("log")
         spread = (high / low) ** room
         axes.set_xlim(low / spread**0.5, high * spread)

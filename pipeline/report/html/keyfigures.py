@@ -67,8 +67,7 @@ def _memory(row: Row) -> KeyFigure | None:
 
 
 def _limit(row: Row) -> KeyFigure | None:
-    for roofline in (row.roofline, row.roofline_measured):
-        if roofline is not None and roofline.fraction is not None:
-            bound = row.bounded_by or BOUND_BY[roofline.bound_by]
-            return KeyFigure("of the hardware's limit", f"{100 * roofline.fraction:.0f}%", bound)
-    return None
+    if row.roofline is None or row.roofline.fraction is None:
+        return None
+    bound = row.bounded_by or BOUND_BY[row.roofline.bound_by]
+    return KeyFigure("of the hardware's limit", figures.share_of_limit(row), bound)

@@ -10,16 +10,16 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.entries import Scenario
 from pipeline.figures import one_line, printable
 from pipeline.report import figures
+from pipeline.report.across import grouped
 from pipeline.report.html import bars, columns, distributions, pareto, speeds
 from pipeline.report.html.cells import Cell, estimate, figure
 from pipeline.report.html.columns import Group
 from pipeline.report.html.documents import documents_json, table_names
 from pipeline.report.html.drawing import Chart
 from pipeline.report.html.keyfigures import KeyFigure, key_figures
-from pipeline.report.model import Across, Launch, Report, Row, Standing, Table
+from pipeline.report.model import Launch, Report, Row, Standing, Table
 from pipeline.results import LOG_FILE
 
 ASSETS = Path(__file__).parent / "assets"
@@ -82,7 +82,7 @@ def render(report: Report) -> str:
         workloads=tuple(
             dict.fromkeys((w.dataset, w.documents_sha256, w.seed) for w in (table.workload for table in report.tables))
         ),
-        across=_grouped(report.across),
+        across=grouped(report.across),
         scenarios=figures.SCENARIOS,
         style=style,
         script=script,
@@ -136,14 +136,6 @@ def _rows(
         for row in rows
         if row.standing == standing
     )
-
-
-def _grouped(lines: Sequence[Across]) -> list[tuple[tuple[Scenario, str | None], list[Across]]]:
-    """Lines that can stand in one table: of one scenario and model, over the same machines."""
-    groups: dict[tuple[Scenario, str | None, tuple[str, ...]], list[Across]] = {}
-    for line in lines:
-        groups.setdefault((line.scenario, line.model, line.gpus), []).append(line)
-    return [((scenario, model), members) for (scenario, model, _), members in groups.items()]
 
 
 def _without_control(value: object) -> object:

@@ -1,9 +1,12 @@
 """A report's page as a PDF, through whatever browser is at hand."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
@@ -36,8 +39,23 @@ def to_pdf(html: Path, pdf: Path) -> bool:
         if os.geteuid() == 0:
             command.insert(1, "--no-sandbox")  # it refuses to start for root without; the page runs no foreign code
         try:
-            subprocess.run(command, capture_output=True, check=True, timeout=LIMIT_S)
+            if _call(command) != 0:
+                return False
             printed.replace(pdf)
-        except (OSError, subprocess.SubprocessError):
+        except OSError:
             return False
     return True
+
+
+def _call(command: Sequence[str]) -> int | None:
+    """The exit status of a command in a process group of its own, which ends with it; None after LIMIT_S seconds."""
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
+    try:
+        return process.wait(LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # usually nothing is left of the group
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

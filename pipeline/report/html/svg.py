@@ -24,8 +24,8 @@ LINE = "#000003"
 SURFACE = "#000004"
 ACCENT = "#000005"
 WARN = "#000006"
-SERIES = ("#000011", "#000012", "#000013", "#000014", "#000015", "#000016")
-"""Of the parts of stacked bars: six that people with any kind of colour vision tell apart, in order of use."""
+SERIES = ("#000011", "#000012", "#000013", "#000014", "#000015")
+"""Of the parts of stacked bars: five that people with any kind of colour vision tell apart, in order of use."""
 
 _VARIABLES = {
     INK: "--ink",

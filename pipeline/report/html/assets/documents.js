@@ -4,6 +4,7 @@
 
 const ROUGE_1 = 0;
 const AT_A_TIME = 100; // entries of the list, which is filled as far as it is scrolled
+const FOCUSABLE = "a, button, [tabindex]"; // the same few in the view of every document
 const MANY = new Intl.NumberFormat("en-GB");
 const words = (text) => text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
 
@@ -29,7 +30,9 @@ class Explorer {
     this.tables.addEventListener("change", () => this.choose());
     this.search.addEventListener("input", () => this.choose());
     this.order.addEventListener("change", () => this.choose());
-    this.marks.addEventListener("change", () => this.open(this.current));
+    this.marks.addEventListener("change", () => {
+      if (this.places.length) this.open(this.current);
+    });
     this.list.addEventListener("click", (event) => {
       const item = event.target.closest("li");
       if (item) this.open(Number(item.dataset.place));
@@ -119,6 +122,7 @@ class Explorer {
     this.list.setAttribute("aria-activedescendant", item?.id ?? "");
     if (item) this.reveal(item);
     const [source, reference] = this.data.texts[document[1]];
+    const focused = all(FOCUSABLE, this.view).indexOf(window.document.activeElement);
     const known = new Set(this.marks.checked ? words(reference ?? "") : []);
     this.view.replaceChildren(
       this.head(document, place),
@@ -126,7 +130,14 @@ class Explorer {
       this.panel("source", `Document${source ? `, ${MANY.format(words(source).length)} words` : ""}`, source ?? "not at hand"),
       make("div", "summaries", ...document[2].map((output, i) => this.summary(this.table.experiments[i], output, known))),
     );
+    if (focused >= 0) this.focusAgain(focused);
     if (linked) history.replaceState(null, "", this.address(document));
+  }
+
+  /** The view was made anew: focus what stands where the focus was, or the list where that can't take it. */
+  focusAgain(position) {
+    const control = all(FOCUSABLE, this.view)[position];
+    (!control || control.disabled ? this.list : control).focus();
   }
 
   /** Scroll the list alone, never the page. */
@@ -177,7 +188,7 @@ class Explorer {
       `ROUGE-L ${digits(rougeL, 3)}`,
       tokens === null ? null : `${MANY.format(tokens)} tokens`,
       latency === null ? null : `${digits(latency, 2)} s`,
-      finish === "stop" ? null : finish === "length" ? "cut off by the limit" : finish.replace("_", " "),
+      finish === "length" ? "cut off by the limit" : null,
     ];
     return make(
       "section", "summary",

@@ -1,5 +1,6 @@
 """Run every way of running a language model over the same documents, one after another, and report what came of it."""
 
+import io
 import json
 import signal
 import sys
@@ -24,7 +25,7 @@ from pipeline.host.gpu_turn import GpuTurn
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.preview import preview
-from pipeline.host.runs import RunFolder, host_facts, open_run
+from pipeline.host.runs import RunFolder, host_facts, open_runs
 from pipeline.host.session import Session, find_dataset, make_request, open_session, prepare_dataset
 from pipeline.host.watcher import Watcher
 from pipeline.job_folder import restore_interrupted
@@ -52,6 +53,9 @@ def main(argv: Sequence[str]) -> int:
         "prepare": prepare_only,
         "run": run,
     }
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a stream that isn't UTF-8 can't hold ends no run
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)  # ends as cleanly as Ctrl-C
     try:
@@ -81,6 +85,8 @@ def run(arguments: Arguments, catalog: Catalog) -> int:
     folder = RunFolder(arguments.results, request.run)
     folder.make()
     with folder.lock():
+        if damaged := folder.noted()[1]:
+            watcher.note(f"set aside, with the label and commands in it: {damaged}")
         number = folder.record(arguments.command, arguments.label)
         restore_interrupted(folder.path)
         prepared = prepare(session, folder.path / "prepare", watcher)
@@ -141,7 +147,7 @@ def report(folder: RunFolder, arguments: Arguments, watcher: Watcher) -> None:
 
 def report_only(arguments: Arguments, catalog: Catalog) -> int:
     """Report on runs that are there, one or several together; nothing is started."""
-    folders = [open_run(given, arguments.results) for given in arguments.report]
+    folders = open_runs(arguments.report, arguments.results)
     output = arguments.reporting.output or folders[0].path
     require_writable(output, "the report's folder", "choose another with --output")
     _, made, files = write_report(folders, output, arguments, choose_watcher(as_json=arguments.json, stream=sys.stderr))
@@ -164,15 +170,12 @@ def write_report(
 ) -> tuple[list[Result], Report, dict[str, Path]]:
     """The runs' results, the report over them, and its files in the folder; what can't be read is told and left out."""
     # what statistics and charts are made with takes a second to import, and most commands report nothing
-    from pipeline.report.make import MARGIN, Options, RunContent, make_report, write_files
+    from pipeline.report.make import MARGIN, Options, make_report, read_contents, why_no_pdf, write_files
 
     wanted = arguments.reporting
-    runs = []
-    for folder in folders:
-        found, unreadable = folder.results_of_all_jobs()
-        runs.append(RunContent(folder.path, folder.label(), folder.commands(), found))
-        for fault in unreadable:
-            watcher.note(f"left out of the report: {fault}")
+    runs, unreadable = read_contents(folders)
+    for fault in unreadable:
+        watcher.note(f"left out of the report: {fault}")
     results = [result for run in runs for result in run.results.values()]
     experiments = dict.fromkeys(result.job.experiment for result in results)
     if arguments.action == "report" and wanted.baseline not in (None, *experiments):
@@ -187,7 +190,10 @@ def write_report(
     made, faults = make_report(runs, output, arguments.data, options)
     for fault in faults:
         watcher.note(fault)
-    return results, made, write_files(made, output, wanted.formats)
+    files = write_files(made, output, wanted.formats)
+    if "pdf" in wanted.formats and "pdf" not in files:
+        watcher.note(why_no_pdf())
+    return results, made, files
 
 
 def show_plan(arguments: Arguments, catalog: Catalog) -> int:

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from pipeline.host.runs import RunFolder
 from pipeline.report import terminal
-from pipeline.report.make import Options, RunContent, make_report
+from pipeline.report.make import Options, make_report, read_contents
 
 
 def main(run: Path) -> None:
     """Write docs/result-table.svg from the results that lie in the run's folder."""
     folder = RunFolder(run.parent, run.name)
     picture = Path(__file__).parent / "result-table.svg"
-    content = RunContent(folder.path, folder.label(), folder.commands(), folder.results_of_all_jobs()[0])
-    report, _ = make_report([content], folder.path, Path("data"), Options())
+    report, _ = make_report(read_contents([folder])[0], folder.path, Path("data"), Options())
     terminal.save_picture(report, picture, f"orchestrator.py, run {run.name}")
 
 

@@ -15,11 +15,14 @@ _HALF_A_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
 def number(value: float | None, decimals: int) -> str:
-    """A figure with so many decimals; what would round to 0 but is not 0 says so ("<0.01")."""
+    """A figure with so many decimals; what would round to 0 but is not 0 says so, and on which side ("<0.01",
+    ">-0.01")."""
     if value is None:
         return UNKNOWN
     text = f"{value:,.{decimals}f}"
-    return text if value == 0 or float(text.replace(",", "")) != 0 else f"<{10**-decimals:.{decimals}f}"
+    if value == 0 or float(text.replace(",", "")) != 0:
+        return text
+    return f"{'<' if value > 0 else '>-'}{10**-decimals:.{decimals}f}"
 
 
 def speed(docs_per_s: float | None) -> str:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.catalog import Catalog, find
@@ -147,7 +148,7 @@ def add_workload_options(group: argparse._ArgumentGroup, catalog: Catalog, datas
     )
     group.add_argument(
         "--repeats",
-        type=_repeats,
+        type=partial(positive, most=MOST_REPEATS),
         default=1,
         metavar="N",
         help="time the documents so often in one process, after one warm-up; speed is the mean (default: %(default)s)",
@@ -165,21 +166,17 @@ def add_run_option(group: argparse._ArgumentGroup, again: str) -> None:
     )
 
 
-def positive(text: str) -> int:
+def positive(text: str, most: int = LARGEST_NUMBER) -> int:
     """A whole number above 0, for argparse."""
-    return _whole(text, 1, "above 0")
-
-
-def _repeats(text: str) -> int:
-    return _whole(text, 1, "above 0", MOST_REPEATS)
+    return _whole(text, 1, "above 0", most)
 
 
 def seed(text: str) -> int:
     """A whole number from 0 that every engine takes as a seed, for argparse."""
-    return _whole(text, 0, "from 0")
+    return _whole(text, 0, "from 0", LARGEST_NUMBER)
 
 
-def _whole(text: str, least: int, words: str, most: int = LARGEST_NUMBER) -> int:
+def _whole(text: str, least: int, words: str, most: int) -> int:
     try:
         value = int(text)
     except ValueError:

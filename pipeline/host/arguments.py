@@ -4,6 +4,7 @@ import argparse
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipeline.catalog import Catalog, find
@@ -23,6 +24,8 @@ from pipeline.options import (
 from pipeline.plan import ANY_IMAGE
 
 SECONDS_PER_MINUTE = 60
+MOST_LAUNCHES = 1000
+"""Of an experiment: every launch is a job that the plan holds and the report shows."""
 
 # In minutes, 0 for none. Generous: they are there for what hangs, not for what is slow.
 DEFAULT_TIME_LIMITS: dict[Stage, int] = {"load": 60, "compile": 120, "generate": 0}
@@ -267,7 +270,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     failing.add_argument("--fail-fast", dest="fail_fast", action="store_true", help="stop at the first failure")
     group.add_argument(
         "--launches",
-        type=positive,
+        type=partial(positive, most=MOST_LAUNCHES),
         default=1,
         metavar="M",
         help="launch each experiment so often, each time in a fresh process or container, all in turn "

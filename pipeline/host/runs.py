@@ -4,6 +4,7 @@ import difflib
 import itertools
 import os
 import subprocess
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,11 @@ class RunRecord:
     label: str | None = None
     commands: tuple[Command, ...] = ()
 
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The commands alone, in order."""
+        return tuple(entry.command for entry in self.commands)
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -64,21 +70,14 @@ class RunFolder:
     def record(self, command: str, label: str | None) -> int:
         """Note the command in run.json, after those before it, and return its number, from 1.
 
-        The label of the last command that had one stays. A damaged run.json is set aside under another name.
+        The label of the last command that had one stays. A damaged run.json is set aside under another name; `noted`
+        says before that what is wrong with it.
         """
         earlier = self._read_or_set_aside()
         entry = Command(redact(command), now_utc())
         record = replace(earlier, label=label or earlier.label, commands=(*earlier.commands, entry))
         write_json(self.path / RUN_FILE, codec.encode(record))
         return len(record.commands)
-
-    def label(self) -> str | None:
-        """The remark that stands above the report."""
-        return self._noted().label
-
-    def commands(self) -> tuple[str, ...]:
-        """The commands that worked on the run, in order."""
-        return tuple(entry.command for entry in self._noted().commands)
 
     def results_of_all_jobs(self) -> tuple[dict[Path, Result], list[str]]:
         """The current result of every job of the run by its folder, and what is wrong with files that can't be read.
@@ -106,12 +105,12 @@ class RunFolder:
         path = self.path / RUN_FILE
         return codec.decode(RunRecord, read_json(path), str(path)) if path.exists() else RunRecord(self.name)
 
-    def _noted(self) -> RunRecord:
-        """What run.json says; a damaged one counts as none and is left as it is."""
+    def noted(self) -> tuple[RunRecord, str | None]:
+        """What run.json says, and what is wrong with it: a damaged one counts as none and is left as it is."""
         try:
-            return self._read()
-        except UsageError:
-            return RunRecord(self.name)
+            return self._read(), None
+        except UsageError as error:
+            return RunRecord(self.name), str(error)
 
     def _read_or_set_aside(self) -> RunRecord:
         try:
@@ -128,7 +127,7 @@ def open_run(given: str, results: Path) -> RunFolder:
     path = results / given if (results / given).is_dir() else Path(given)
     try:
         path = path.resolve()
-        there = path.is_dir()
+        there = _is_run(path)
     except (OSError, RuntimeError, ValueError):
         there = False
     if not there:
@@ -137,6 +136,16 @@ def open_run(given: str, results: Path) -> RunFolder:
         known = f"did you mean {' or '.join(near)}?" if near else f"{results} holds {', '.join(runs) or 'none'}"
         raise UsageError(f"{shown(given)}: no run of that name and no run's folder; {known}")
     return RunFolder(path.parent, path.name)
+
+
+def open_runs(given: Iterable[str], results: Path) -> list[RunFolder]:
+    """Each of these runs once, whichever ways of writing it name it: a run beside itself would pass for launches."""
+    return list(dict.fromkeys(open_run(name, results) for name in given))
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a command left anything there; any other folder would be filled with a report on nothing."""
+    return (folder / RUN_FILE).is_file() or any(folder.glob(f"*/{RESULT_FILE}"))
 
 
 def _answers_the_same(one: Result, other: Result) -> bool:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from pipeline.comparison.estimates import ROUGE
 from pipeline.hardware import CPU
 from pipeline.report import figures
 from pipeline.report.model import Row, Table
-from pipeline.report.stored import ROUGE
+from pipeline.report.telling import work_apart
 
 NAMED = 3
 """How many experiments that did not come through are named before the others are counted."""
@@ -27,24 +28,18 @@ def overall_answer(tables: Sequence[Table]) -> str:
         return "No results."
     if len(tables) == 1:
         return tables[0].answer
-    return f"The fastest is {'; '.join(_fastest(table, tables) for table in tables)}."
+    works = zip(tables, work_apart(tables), strict=True)
+    return f"The fastest is {'; '.join(_fastest(table, tables, work) for table, work in works)}."
 
 
-def _fastest(table: Table, tables: Sequence[Table]) -> str:
+def _fastest(table: Table, tables: Sequence[Table], work: Sequence[str]) -> str:
     """As "vllm-awq with 4.3 documents a second (a100, offline)", by what tells the tables apart."""
-    work = table.workload
     told: dict[str, set[object]] = {
         _place(table): {other.gpu for other in tables},
         table.model or "no model": {other.model for other in tables},
         table.scenario: {other.scenario for other in tables},
-        f"{figures.plural(work.docs, 'document')} of {work.dataset}": {
-            other.workload.documents_sha256 for other in tables
-        },
-        f"prompt {work.prompt.name}": {other.workload.prompt for other in tables},
-        f"at most {work.max_new_tokens} new tokens": {other.workload.max_new_tokens for other in tables},
-        f"launcher {table.launcher}": {other.launcher for other in tables},
     }
-    telling = ", ".join(words for words, kinds in told.items() if len(kinds) > 1)
+    telling = ", ".join([*(words for words, kinds in told.items() if len(kinds) > 1), *work])
     best = next((row for row in table.rows if row.standing == "ranked" and row.docs_per_s), None)
     if best is None or best.docs_per_s is None:
         return f"nothing that is ranked ({telling})"
@@ -98,9 +93,15 @@ def _followed_by(ranked: Sequence[Row]) -> str:
 
 def _without_baseline(table: Table, ranked: int, baseline: str) -> str:
     alone = "the only one that is ranked" if ranked == 1 else f"the most of {ranked}"
-    tried = any(row.experiment == baseline or row.experiment.startswith(f"{baseline} (") for row in table.rows)
-    state = "can't be compared" if table.baseline else "did not come through" if tried else "was not run"
-    return f", {alone}; there is no ratio, since the baseline {figures.name(baseline)} {state}"
+    why = "can't be compared" if table.baseline else _why_no_baseline(table, baseline)
+    return f", {alone}; there is no ratio, since the baseline {figures.name(baseline)} {why}"
+
+
+def _why_no_baseline(table: Table, baseline: str) -> str:
+    tried = [row for row in table.rows if row.experiment == baseline or row.experiment.startswith(f"{baseline} (")]
+    if any(row.status == "ok" for row in tried):
+        return "is not ranked"
+    return "did not come through" if tried else "was not run"
 
 
 def _ratio(row: Row, base: Row) -> str:

@@ -32,7 +32,7 @@ class Options:
     margin: float = MARGIN
     price: float | None = None
     prices: Mapping[str, float] = field(default_factory=dict)
-    currency: str | None = None
+    currency: str = "USD"
 
     def price_per_hour(self, gpu: str) -> float | None:
         """Of that GPU; None without one."""
@@ -61,7 +61,7 @@ def build(
         machines=machines(results),
         software=software(results),
         price_per_hour=next(iter(used)) if len(used) == 1 else None,
-        currency=options.currency if used != {None} else None,
+        currency=options.currency if used - {None} else None,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from pipeline.comparison.estimates import Difference
+from pipeline.comparison.estimates import LENGTHS, Difference
 from pipeline.report import figures
 from pipeline.report.figures import UNKNOWN, number
 from pipeline.report.markup import Column
@@ -19,7 +19,6 @@ SCORES = {
     "output_tokens": "output tokens",
     "output_words": "output words",
 }
-LENGTHS = ("output_tokens", "output_words")
 
 
 def ranking(baseline: str | None, currency: str | None) -> tuple[Column[Row], ...]:
@@ -135,7 +134,7 @@ def _percent(share: float | None) -> str:
 
 
 PUBLISHED: tuple[Column[PublishedRow], ...] = (
-    Column("experiment", lambda row: row.optimization, text=True),
+    Column("experiment", lambda row: row.experiment, text=True),
     Column("GPU", lambda row: row.gpu, text=True),
     Column("documents", lambda row: str(row.documents)),
     Column("published docs/s", lambda row: figures.speed(row.docs_per_s)),

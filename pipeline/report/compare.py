@@ -35,11 +35,16 @@ class Entry:
 
 
 def find_baseline(entries: Sequence[Entry], experiment: str) -> Entry | None:
-    """The ranked entry of that experiment (or row's name); of several the fastest, so that no ratio is flattered."""
+    """The ranked entry of that experiment (or row's name); of several the fastest, so that no ratio is flattered.
+
+    One whose prompt ids are not known is none: nothing could be shown to have been asked the same.
+    """
     found = [
         entry
         for entry in entries
-        if experiment in (entry.first.result.job.experiment, entry.row.experiment) and entry.row.standing == "ranked"
+        if experiment in (entry.first.result.job.experiment, entry.row.experiment)
+        and entry.row.standing == "ranked"
+        and entry.row.prompt_ids_sha256 is not None
     ]
     return max(found, key=lambda entry: entry.row.docs_per_s.value if entry.row.docs_per_s else 0.0, default=None)
 
@@ -69,7 +74,8 @@ def hold_against(entries: Sequence[Entry], baseline: Entry | None, margin: float
 
 
 def _usual_prompts(entries: Sequence[Entry]) -> str | None:
-    counts = Counter(entry.row.prompt_ids_sha256 for entry in entries if entry.row.standing == "ranked")
+    ranked = (entry.row.prompt_ids_sha256 for entry in entries if entry.row.standing == "ranked")
+    counts = Counter(prompts for prompts in ranked if prompts is not None)
     return counts.most_common(1)[0][0] if counts else None
 
 
@@ -113,13 +119,13 @@ def _shared_documents(entry: Entry, baseline: Entry) -> int | None:
 
 def _ordinals(entries: Sequence[Entry]) -> dict[tuple[str, int], int]:
     """A number for each launch of each run, so that only what ran beside each other is paired."""
-    pairs = dict.fromkeys((job.result.job.run, job.result.job.launch) for entry in entries for job in entry.launches)
+    pairs = dict.fromkeys((job.run_folder, job.result.job.launch) for entry in entries for job in entry.launches)
     return {pair: number for number, pair in enumerate(pairs, start=1)}
 
 
 def _speeds(entry: Entry, ordinals: Mapping[tuple[str, int], int]) -> dict[int, float]:
-    jobs = ((job.result.job, job.docs_per_s) for job in entry.launches)
-    return {ordinals[job.run, job.launch]: rate for job, rate in jobs if rate is not None}
+    jobs = ((job.run_folder, job.result.job.launch, job.docs_per_s) for job in entry.launches)
+    return {ordinals[run, launch]: rate for run, launch, rate in jobs if rate is not None}
 
 
 def _timed(row: Row, mine: Mapping[int, float], base: Mapping[int, float]) -> Row:

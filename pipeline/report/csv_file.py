@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.comparison.estimates import Interval
+from pipeline.comparison.estimates import LENGTHS, Interval
 from pipeline.measures import Distribution
 from pipeline.report import figures
-from pipeline.report.columns import LENGTHS, SCORES
+from pipeline.report.columns import SCORES
 from pipeline.report.model import Report, Row, Table
 
 # What a spreadsheet takes for the start of a formula, also after spaces, and in the wide forms of East Asian scripts.

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from pipeline import codec
-from pipeline.host.runs import open_run
+from pipeline.host.runs import open_runs
 from pipeline.measures import DocumentResult
 from pipeline.report import csv_file
-from pipeline.report.make import Options, RunContent, read_runs, report_on
+from pipeline.report.make import Options, read_contents, read_runs, report_on
 from pipeline.report.model import Report, Row, Table
 from pipeline.report.stored import StoredJob
 from pipeline.results import to_json
@@ -59,12 +59,7 @@ def load(runs: Sequence[str], results: Path, data: Path, options: Options | None
     data: the folder with the datasets. options: the report's, such as another baseline. A UsageError for a run that
     isn't there.
     """
-    contents, unreadable = [], []
-    for given in runs:
-        folder = open_run(given, results)
-        found, faults = folder.results_of_all_jobs()
-        contents.append(RunContent(folder.path, folder.label(), folder.commands(), found))
-        unreadable += faults
+    contents, unreadable = read_contents(open_runs(runs, results))
     stored, missing = read_runs(contents, results / "report")
     report, absent = report_on(stored, data, options or Options())
     jobs = [job for run in stored for job in run.jobs]

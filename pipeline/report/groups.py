@@ -3,7 +3,7 @@ launches of each row.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pipeline.entries import Scenario
 from pipeline.report.stored import StoredJob
@@ -110,8 +110,7 @@ def tables_of(jobs: Sequence[StoredJob]) -> dict[Group, list[StoredJob]]:
 
 def _home(group: Group, job: StoredJob, groups: Mapping[Group, Sequence[StoredJob]]) -> Group:
     same = [other for other in groups if (other.question, other.model) == (group.question, group.model)]
-    run = job.result.job.run
-    of_run = [other for other in same if any(member.result.job.run == run for member in groups[other])]
+    of_run = [other for other in same if any(member.run_folder == job.run_folder for member in groups[other])]
     return next(iter(of_run or same), group)
 
 
@@ -150,19 +149,22 @@ def _unsettled(job: StoredJob) -> bool:
 class _RowKey:
     experiment: str
     preset: str | None
-    run: str
+    run_folder: str
     batch_size: int | None
+    run: str = field(compare=False)
 
     @classmethod
     def of(cls, job: StoredJob) -> "_RowKey":
         one = job.result.job
-        return cls(one.experiment, one.preset, one.run, job.result.settings.batch_size_asked)
+        return cls(one.experiment, one.preset, job.run_folder, job.result.settings.batch_size_asked, one.run)
 
     def name_among(self, rivals: Sequence["_RowKey"]) -> str:
         batch = "batch size by itself" if self.batch_size is None else f"batch size {self.batch_size}"
+        namesakes = {rival.run_folder for rival in rivals if rival.run == self.run}
+        run = self.run if len(namesakes) == 1 else self.run_folder
         telling = [
             words
-            for words, field in ((self.preset, "preset"), (self.run, "run"), (batch, "batch_size"))
-            if words and len({getattr(rival, field) for rival in rivals}) > 1
+            for words, name in ((self.preset, "preset"), (run, "run_folder"), (batch, "batch_size"))
+            if words and len({getattr(rival, name) for rival in rivals}) > 1
         ]
         return f"{self.experiment} ({', '.join(telling)})" if telling else self.experiment

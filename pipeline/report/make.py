@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.comparison.gate import MARGIN as MARGIN
+from pipeline.host.runs import RunFolder
 from pipeline.report.build import Options as Options
 from pipeline.report.build import build
+from pipeline.report.files import why_no_pdf as why_no_pdf
 from pipeline.report.files import write_files as write_files
 from pipeline.report.model import Report
 from pipeline.report.published import read_published
@@ -25,6 +27,17 @@ class RunContent:
     label: str | None
     commands: tuple[str, ...]
     results: Mapping[Path, Result]
+
+
+def read_contents(folders: Sequence[RunFolder]) -> tuple[list[RunContent], list[str]]:
+    """What lies in the runs' folders, and what of it could not be read."""
+    contents, faults = [], []
+    for folder in folders:
+        record, fault = folder.noted()
+        results, unreadable = folder.results_of_all_jobs()
+        contents.append(RunContent(folder.path, record.label, record.typed, results))
+        faults += [fault, *unreadable] if fault else unreadable
+    return contents, faults
 
 
 def make_report(runs: Sequence[RunContent], output: Path, data: Path, options: Options) -> tuple[Report, list[str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.report import columns, figures
+from pipeline.report.across import grouped
 from pipeline.report.figures import UNKNOWN
 from pipeline.report.markup import code, details, escape, fenced, grid, known
 from pipeline.report.model import Across, Note, Report, Row, Table
@@ -132,21 +133,14 @@ def _reasons(rows: Sequence[Row]) -> str:
 
 
 def _across(lines: Sequence[Across]) -> str:
-    groups: dict[tuple[object, ...], list[Across]] = {}
-    for line in lines:
-        groups.setdefault((line.scenario, line.model, line.gpus), []).append(line)
-    parts = []
-    for members in groups.values():
-        heading = f"{members[0].scenario}, {escape(members[0].model or 'no model')}"
-        parts.append(f"{heading}\n\n{grid(columns.across(members), members)}")
-    return "\n\n".join(parts)
+    groups = grouped(lines).items()
+    return "\n\n".join(f"{escape(group)}\n\n{grid(columns.across(members), members)}" for group, members in groups)
 
 
 def _what_was_run(report: Report) -> str:
     parts = ["## What was run", f"{escape(', '.join(report.runs))}, reported {escape(report.created)}."]
-    prompts = {table.workload.prompt.name: table.workload.prompt.template for table in report.tables if table.model}
-    for name, template in prompts.items():
-        parts.append(f"Prompt {escape(name)}:\n\n{fenced(template)}")
+    for prompt in dict.fromkeys(table.workload.prompt for table in report.tables if table.model):
+        parts.append(f"Prompt {escape(prompt.name)}:\n\n{fenced(prompt.template)}")
     shas = dict.fromkeys((table.workload.dataset, table.workload.documents_sha256) for table in report.tables)
     parts += [f"Documents of {escape(dataset)}: SHA-256 `{sha}`." for dataset, sha in shas]
     parts += [f"Machine: {escape(machine.describe())}." for machine in report.machines]

@@ -65,7 +65,7 @@ class Row:
 
     docs_per_s: over launches. speed_ratio: over the baseline's, launch by launch; speed_detectable: the ratio of the
     smallest slowdown that so many launches find with 80% power (0.95: one of 5%), None for fewer than 5 in common;
-    shared_docs: how many documents both completed. scores: by ScoreName, the first launch's means over documents;
+    shared_docs: how many documents both completed. scores: by name, the first launch's means over documents;
     differences: from the baseline's, by score; the length's under "output_tokens" or "output_words". cost_per_1000: in
     the report's currency. roofline: of the first launch, by listed rates, or by measured ones where none are listed;
     roofline_measured: by measured ones. explanation: why it is slower than the baseline, where it is and that can be
@@ -184,7 +184,7 @@ class PublishedRow:
     none ran.
     """
 
-    optimization: str
+    experiment: str
     gpu: str
     documents: int
     docs_per_s: float | None
@@ -197,7 +197,10 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Across:
-    """One experiment on several GPUs, in one scenario with one model: table by table, its docs/s."""
+    """One experiment on several GPUs, in one scenario with one model: table by table, its docs/s.
+
+    group: what the tables have in common, in words; the lines of one group can stand in one table.
+    """
 
     experiment: str
     gpus: tuple[str, ...]
@@ -206,6 +209,7 @@ class Across:
     cost_per_1000: tuple[float | None, ...]
     scenario: Scenario = "offline"
     model: str | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def _beside(published: PublishedTables, row: PublishedEntry, entries: Sequence[E
     closest = min(same, key=lambda entry: len(_differs(published, row, entry)), default=None)
     rate = closest.row.docs_per_s if closest else None
     return PublishedRow(
-        optimization=row.experiment,
+        experiment=row.experiment,
         gpu=row.gpu if row.memory_gb is None else f"{row.gpu}-{row.memory_gb:g}gb",
         documents=row.documents,
         docs_per_s=row.docs_per_s,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from pipeline.analysis.metrics import mean
+from pipeline.analysis.metrics import mean_of_known
 from pipeline.comparison.cost import cost_per_1000, energy_per_document
 from pipeline.comparison.estimates import Estimate
 from pipeline.comparison.explanation import bounded_by
@@ -99,7 +99,7 @@ def _launch(job: StoredJob) -> Launch:
 
 def _mean(jobs: Sequence[StoredJob], figure: Callable[[Result], float | None]) -> float | None:
     """Over the launches that know it."""
-    return mean([value for value in (figure(job.result) for job in jobs) if value is not None])
+    return mean_of_known(figure(job.result) for job in jobs)
 
 
 def _energy_per_document(result: Result) -> float | None:

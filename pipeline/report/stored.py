@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline import codec
 from pipeline.analysis.metrics import mean
 from pipeline.bertscore import SCORES_FILE, BertScores, read_summary
+from pipeline.comparison.estimates import ROUGE
 from pipeline.documents import Document, choose, fingerprint
 from pipeline.documents import read_documents as read_dataset
 from pipeline.errors import UsageError
@@ -17,7 +18,6 @@ from pipeline.results import DOCUMENTS_FILE, LARGEST_DOCUMENTS_BYTES, LOG_FILE, 
 from pipeline.spec import Workload
 
 TOO_LONG = "too_long"
-ROUGE = ("rouge1_f1", "rouge2_f1", "rougeL_f1", "rougeLsum_f1")
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,18 @@ class StoredJob:
     bertscore: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def run_folder(self) -> str:
+        """Its run's folder, reached from the same place: copies and other machines' runs may share the run's name."""
+        return self.folder.rpartition("/")[0]
+
+    @property
     def docs_per_s(self) -> float | None:
         """As measured; None where it isn't known."""
         return self.result.metrics.docs_per_s if self.result.metrics else None
 
     @property
     def scores(self) -> dict[str, float]:
-        """Means by ScoreName, those that are known."""
+        """Means by name (see Difference), those that are known."""
         scores = _rouge(self.result.quality) if self.result.quality else {}
         bertscore = mean(list(self.bertscore.values()))
         return scores if bertscore is None else {**scores, "bertscore_f1": bertscore}
@@ -86,7 +91,7 @@ def read_run(
         bertscore: Mapping[str, float] = {}
         if result.status == "ok":
             try:
-                documents = _generated(folder / DOCUMENTS_FILE)
+                documents = _generated(folder / DOCUMENTS_FILE, result)
                 bertscore = _bertscore(folder)
             except UsageError as error:
                 faults.append(str(error))
@@ -96,10 +101,17 @@ def read_run(
     return StoredRun(name, label, tuple(commands), tuple(jobs)), faults
 
 
-def _generated(path: Path) -> tuple[DocumentResult, ...]:
+def _generated(path: Path, result: Result) -> tuple[DocumentResult, ...]:
+    """Those that the job completed, all of them: a part would pass for other documents than the other rows'."""
     if path.is_symlink():  # left by a job, to have another file read
         raise UsageError(f"{path}: a link, which no job leaves; delete the job's folder to run it again")
-    return tuple(item for item in read_documents(path) if item.finish_reason != TOO_LONG)
+    found = tuple(item for item in read_documents(path) if item.finish_reason != TOO_LONG)
+    if result.metrics and len(found) != result.metrics.docs:
+        raise UsageError(
+            f"{path}: does not hold the {result.metrics.docs} documents that the job completed, but {len(found)}; "
+            "delete the job's folder to run it again"
+        )
+    return found
 
 
 def _bertscore(folder: Path) -> Mapping[str, float]:

@@ -73,6 +73,16 @@ def test_the_same_command_again_keeps_what_is_done(orchestrator: Orchestrator) -
     assert orchestrator.json(*LEAD)["results"] == first
 
 
+def test_a_run_says_that_it_set_a_damaged_run_file_aside(orchestrator: Orchestrator) -> None:
+    path = orchestrator.results / "mine" / "run.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    done = orchestrator(*LEAD, "--run", "mine")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(f"set aside, with the label and commands in it: {path}: not valid JSON") == 1
+    assert (path.parent / "run.json.damaged-1").exists()
+
+
 def test_fresh_runs_it_again(orchestrator: Orchestrator) -> None:
     orchestrator(*LEAD)
     assert "(kept)" not in orchestrator(*LEAD, "--fresh").stderr

@@ -1,8 +1,11 @@
 """--report over results that lie there: which files it writes, what it says, and what it makes of damage."""
 
 import csv
+import io
 import json
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,27 @@ def test_several_runs_make_one_report_elsewhere_whose_paths_lead_back(results: P
     assert not (results / "mine" / "report.md").exists()
 
 
+def test_a_run_that_is_named_twice_counts_once(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = ("mine", "./mine", f"{results / 'mine'}/")
+    assert report(results, *named, "--output", str(tmp_path / "out"), "--json", "--formats", "csv") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["runs"] == ["mine"]
+    assert [len(row["launches"]) for row in made["tables"][0]["rows"]] == [1, 1, 1]
+
+
+def test_two_runs_of_one_name_are_not_merged(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "elsewhere" / "mine"
+    shutil.copytree(results / "mine", other)
+    output = ("--output", str(tmp_path / "reports" / "both"), "--json", "--formats", "csv")
+    assert report(results, "mine", str(other), *output) == 0
+    rows = json.loads(capsys.readouterr().out)["tables"][0]["rows"]
+    assert {row["experiment"] for row in rows} == {
+        f"{name} (../{place}/mine)" for name in ("none", "vllm", "8-bit") for place in ("results", "elsewhere")
+    }
+
+
 def test_json_is_the_whole_report_and_nothing_else_on_standard_output(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +122,61 @@ def test_a_run_that_is_not_there_is_bad_usage(results: Path, capsys: pytest.Capt
     assert "'mime': no run of that name and no run's folder" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_no_run_is_bad_usage_and_stays_empty(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (results / "norun").mkdir()
+    assert report(results, "norun") == 2
+    assert "'norun': no run of that name and no run's folder" in capsys.readouterr().err
+    assert list((results / "norun").iterdir()) == []
+
+
+def test_a_damaged_run_file_is_named_once(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (results / "mine" / "run.json").write_text("{")
+    assert report(results, "mine", "--formats", "md") == 0
+    told = capsys.readouterr().err
+    assert told.count(f"left out of the report: {results / 'mine' / 'run.json'}: not valid JSON") == 1
+
+
+def test_a_pdf_that_no_browser_can_make_is_noted_once_and_an_older_one_goes(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    old = results / "mine" / "report.pdf"
+    old.write_text("of an earlier report")
+    assert report(results, "mine") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "pdf" in line] == ["report.pdf was left out: no browser was found to print it"]
+    assert not old.exists()
+
+
+def test_a_browser_that_prints_nothing_is_named(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    browser = tmp_path / "chromium"
+    browser.write_text("#!/bin/sh\nexit 1\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert report(results, "mine", "--formats", "pdf") == 0
+    assert f"report.pdf was left out: {browser} did not print the page" in capsys.readouterr().err
+
+
+def test_where_no_pdf_was_asked_for_none_is_missed(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert report(results, "mine", "--formats", "html,md,csv") == 0
+    assert "pdf" not in capsys.readouterr().err
+
+
+def test_a_terminal_that_is_not_utf_8_still_gets_the_report(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert report(results, "mine", "--formats", "md") == 0
+    sys.stdout.flush()
+    assert b"vllm summarises 1 documents a second" in written.getvalue()
+
+
 def test_damaged_and_foreign_results_are_named_and_left_out(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (results / "mine" / "vllm--2" / "result.json").write_text("{")
     foreign = results / "mine" / "foreign" / "result.json"
@@ -115,6 +194,27 @@ def test_damaged_documents_are_named_and_the_result_stays(results: Path, capsys:
     assert report(results, "mine", "--formats", "md") == 0
     assert "documents.jsonl: line 1: not valid JSON" in capsys.readouterr().err
     assert "| **vllm**" in (results / "mine" / "report.md").read_text(encoding="utf-8")
+
+
+def test_documents_that_were_cut_off_are_named_and_move_no_row(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results / "mine" / "none--1" / "documents.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert report(results, "mine", "--json", "--formats", "csv") == 0
+    told = capsys.readouterr()
+    assert f"{path}: does not hold the 2 documents that the job completed, but 1" in told.err
+    assert [row["standing"] for row in json.loads(told.out)["tables"][0]["rows"]] == ["ranked", "ranked", "failed"]
+
+
+def test_documents_too_long_for_the_model_are_missed_by_nobody(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = results / "mine" / "none--1"
+    skipped = replace(make_documents((0.2, 0.3, 0.4))[-1], finish_reason="too_long")
+    write_documents(folder, [*make_documents((0.2, 0.3)), skipped])
+    assert report(results, "mine", "--formats", "md") == 0
+    assert "documents.jsonl" not in capsys.readouterr().err
 
 
 def test_bertscore_is_read_where_it_is_of_the_outputs_that_lie_there(

@@ -188,9 +188,9 @@ def self_check_yaml(data: bytes, folder: Path) -> None:
 def run_record(data: bytes, folder: Path) -> None:
     _file(data, folder, "run/run.json")
     run = RunFolder(folder, "run")
-    run.label()
+    run.noted()
     run.record("python orchestrator.py", None)
-    run.label()
+    run.noted()
 
 
 def log_input(data: bytes, folder: Path) -> None:

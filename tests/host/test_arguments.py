@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.catalog import load_catalog
 from pipeline.errors import UsageError
-from pipeline.host.arguments import parse, parse_variants
+from pipeline.host.arguments import MOST_LAUNCHES, parse, parse_variants
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.plan import ANY_IMAGE
 
@@ -56,3 +56,14 @@ def test_repeats_of_a_job_that_would_have_no_speed_are_refused() -> None:
 def test_launches_and_repeats_are_one_unless_asked_for() -> None:
     given = parse(["--all", "--gpu", "cpu"], CATALOG, LAUNCHERS)
     assert (given.launches, given.repeats) == (1, 1)
+
+
+def test_the_most_launches_are_taken() -> None:
+    assert parse(["--all", "--gpu", "cpu", "--launches", str(MOST_LAUNCHES)], CATALOG, LAUNCHERS).launches == 1000
+
+
+@pytest.mark.parametrize("launches", ["1001", "99999999", "0", "-1", "many"])
+def test_launches_beyond_what_a_run_can_plan_are_refused(launches: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--all", "--gpu", "cpu", f"--launches={launches}"], CATALOG, LAUNCHERS)
+    assert f"'{launches}' is not a whole number above 0 (and at most 1000)" in capsys.readouterr().err

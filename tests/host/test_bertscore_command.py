@@ -16,6 +16,7 @@ from pipeline.host.environments import READY_FILE, environment_folder
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.report.bertscore import listing
 from pipeline.report.watch import LineWatcher
+from pipeline.results import RESULT_FILE
 from pipeline.spec import JobWeights
 from pipeline.weights import source_sha256, weights_folder, weights_sha256, write_manifest
 
@@ -29,6 +30,7 @@ SUMMARY = BertScoreSummary(BertScoreSettings("tiny", "1", "a" * 64, 17, 512, "cp
 def folder(tmp_path: Path) -> Path:
     """A folder with a run of one job in results/, and in cache/ the image's environment and the model."""
     (tmp_path / "results" / "run" / "job").mkdir(parents=True)
+    (tmp_path / "results" / "run" / "job" / RESULT_FILE).touch()
     environment = environment_folder(tmp_path / "cache", IMAGE, IMAGE.variants[0])
     (environment / "bin").mkdir(parents=True)
     (environment / READY_FILE).touch()

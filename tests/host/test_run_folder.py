@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
-from pipeline.host.runs import RUN_FILE, RunFolder, open_run
+from pipeline.host.runs import RUN_FILE, RunFolder, open_run, open_runs
 from pipeline.job_folder import ASIDE, begin, restore_interrupted, settle
 from pipeline.jobs import make_job
 from pipeline.plan import Request, Selected, select
@@ -38,7 +38,7 @@ def test_commands_are_noted_in_order_and_numbered(folder: RunFolder) -> None:
     assert [folder.record("first", "remark"), folder.record("second", None)] == [1, 2]
     noted = json.loads((folder.path / RUN_FILE).read_text())
     assert [command["command"] for command in noted["commands"]] == ["first", "second"]
-    assert folder.label() == "remark"
+    assert folder.noted()[0].label == "remark"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[]", b'{"name": 3}', b'{"commands": [{}]}'])
@@ -76,11 +76,27 @@ def test_another_machines_answer_to_the_same_question_is_kept(folder: RunFolder)
 
 def test_a_damaged_run_file_is_read_as_none_and_left_as_it_is(folder: RunFolder) -> None:
     (folder.path / RUN_FILE).write_text("{")
-    assert (folder.label(), folder.commands()) == (None, ())
+    record, fault = folder.noted()
+    assert (record.label, record.commands) == (None, ())
+    assert fault is not None and str(folder.path / RUN_FILE) in fault
     assert (folder.path / RUN_FILE).read_text() == "{"
 
 
+def test_a_damaged_run_file_is_named(folder: RunFolder) -> None:
+    (folder.path / RUN_FILE).write_text("{")
+    record, fault = folder.noted()
+    assert (record.label, record.typed) == (None, ())
+    assert fault is not None and fault.startswith(f"{folder.path / RUN_FILE}: not valid JSON")
+
+
+def test_a_whole_run_file_has_no_fault(folder: RunFolder) -> None:
+    folder.record("first", "remark")
+    record, fault = folder.noted()
+    assert (record.label, record.typed, fault) == ("remark", ("first",), None)
+
+
 def test_a_run_is_found_by_its_name_or_its_folder(folder: RunFolder, tmp_path: Path) -> None:
+    folder.record("command", None)
     assert open_run("mine", tmp_path).path == folder.path.resolve()
     assert open_run(str(folder.path), tmp_path / "elsewhere").path == folder.path.resolve()
 
@@ -91,6 +107,26 @@ def test_a_run_that_is_not_there_is_named_with_the_nearest(folder: RunFolder, tm
         open_run("nine", tmp_path)
     with pytest.raises(UsageError, match=r"holds mine"):
         open_run("\0", tmp_path)
+
+
+def test_a_run_that_is_named_in_several_ways_is_opened_once(folder: RunFolder, tmp_path: Path) -> None:
+    folder.record("command", None)
+    (tmp_path / "linked").symlink_to(folder.path)
+    named = ["mine", "./mine", "mine/", str(folder.path), "linked"]
+    assert [run.path for run in open_runs(named, tmp_path)] == [folder.path.resolve()]
+
+
+def test_a_folder_without_a_run_in_it_is_no_run(folder: RunFolder, tmp_path: Path) -> None:
+    (folder.path / "notes").mkdir()
+    with pytest.raises(UsageError, match="'mine': no run of that name and no run's folder"):
+        open_run("mine", tmp_path)
+    with pytest.raises(UsageError, match="no run of that name"):
+        open_run("", tmp_path)
+
+
+def test_results_alone_make_a_folder_a_run(folder: RunFolder, tmp_path: Path) -> None:
+    leave(folder, "a", make_result("none"))
+    assert open_run("mine", tmp_path).path == folder.path.resolve()
 
 
 @pytest.fixture

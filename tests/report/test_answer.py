@@ -1,7 +1,11 @@
 """The sentence that a report opens on: it reads well in every case and claims nothing that was not decided."""
 
+import re
+
 import pytest
 
+from pipeline.entries import Prompt
+from pipeline.report.build import Options
 from pipeline.report.stored import StoredJob
 from pipeline.results import Failure, Result
 from tests.builders import make_documents, make_report, make_result, make_workload, stored
@@ -83,6 +87,13 @@ def test_without_a_baseline_there_is_no_ratio() -> None:
     assert "none failed with cuda_oom during generate" in said
 
 
+@pytest.mark.parametrize("name", ["none", "lead-3"])
+def test_a_baseline_that_came_through_unranked_is_not_said_to_have_failed(name: str) -> None:
+    results = [make_result("vllm", 1.0), make_result("none", preset="published-hf"), make_result("lead-3")]
+    said = make_report(results, Options(baseline=name)).answer
+    assert f"there is no ratio, since the baseline {name} is not ranked" in said
+
+
 def test_a_baseline_that_nobody_ran_did_not_fail() -> None:
     assert "the most of 2; there is no ratio, since the baseline none was not run" in answer(
         make_result("vllm", 1.0), make_result("4-bit", 0.5)
@@ -128,6 +139,13 @@ def test_several_tables_name_the_fastest_of_each_and_what_tells_them_apart() -> 
         make_result("vllm", 4.0, gpu="a100", gpu_name="NVIDIA A100-SXM4-40GB"),
     )
     assert said == "The fastest is none with 0.5 documents a second (t4); vllm with 4 documents a second (a100)."
+
+
+def test_prompts_of_one_name_are_told_apart_by_their_fingerprints() -> None:
+    works = [make_workload(prompt=Prompt("mine", f"{{document}} {end}")) for end in ("one", "two")]
+    said = answer(*(make_result("none", 0.5, workload=work) for work in works))
+    marks = re.findall(r"\(prompt mine \(([0-9a-f]{8})\)\)", said)
+    assert len(set(marks)) == 2
 
 
 def test_no_results_are_said() -> None:

@@ -84,6 +84,19 @@ def test_columns_of_which_nothing_is_known_can_be_computed_with(found: Frames) -
     assert found.ranking.docs_per_s_low.dtype == float
 
 
+def test_a_run_that_is_named_twice_is_loaded_once(tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "none--1"
+    folder.mkdir(parents=True)
+    write_result(folder, make_result("none", status="failed", run="mine"))
+    assert len(load(["mine", "./mine", str(tmp_path / "mine")], tmp_path, DATA).jobs) == 1
+
+
+def test_a_damaged_run_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "run.json").write_text("{")
+    assert "run.json: not valid JSON" in load(["mine"], tmp_path, DATA).left_out[0]
+
+
 def test_a_damaged_result_is_named_and_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "none--1"
     folder.mkdir(parents=True)

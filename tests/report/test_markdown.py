@@ -171,6 +171,12 @@ def test_a_prompt_with_backticks_does_not_end_its_block() -> None:
     assert f"`````text\n{prompt.template}\n`````" in report([make_result(workload=make_workload(prompt=prompt))])
 
 
+def test_two_prompts_of_one_name_are_both_shown() -> None:
+    works = [make_workload(prompt=Prompt("mine", f"{{document}}\n{end}:")) for end in ("Short", "Shorter")]
+    text = report([make_result(workload=work) for work in works])
+    assert all(f"Prompt mine:\n\n```text\n{work.prompt.template}\n```" in text for work in works)
+
+
 def test_underscores_inside_names_need_no_escape() -> None:
     assert escape("flash_attention_2 _x_") == r"flash_attention_2 \_x\_"
 
@@ -229,6 +235,16 @@ def test_a_price_names_its_currency() -> None:
     assert "1.000" in cells(text, "none")[0]
 
 
+def test_a_price_is_in_dollars_unless_a_currency_is_named() -> None:
+    text = report([make_result("none", 0.5)], Options(price=1.8))
+    assert "cost of 1,000, USD" in text
+    assert "cost at 1.80 USD an hour" in text
+
+
+def test_no_results_have_no_price_and_no_currency() -> None:
+    assert make_report([], Options(price=1.8, currency="EUR")).currency is None
+
+
 def test_machines_stand_side_by_side_with_the_ratio_to_the_first() -> None:
     text = report(
         [
@@ -238,6 +254,22 @@ def test_machines_stand_side_by_side_with_the_ratio_to_the_first() -> None:
     )
     section = text[text.index("## Across machines") :]
     assert cells(section, "none")[0] == ["none", "0.500", "0.150", "2.000", "4.00×", "0.150"]
+
+
+def test_each_launchers_machines_are_a_table_of_their_own() -> None:
+    text = report(
+        [
+            make_result("none", gpu=gpu, gpu_name=gpu.upper(), launcher=launcher)
+            for launcher in ("process", "docker")
+            for gpu in ("t4", "a100")
+        ]
+    )
+    section = text[text.index("## Across machines") : text.index("## How to read this")]
+    assert [line for line in section.splitlines() if line.startswith("offline")] == [
+        "offline, gemma-3-270m, launcher process",
+        "offline, gemma-3-270m, launcher docker",
+    ]
+    assert len(cells(section, "none")) == 2
 
 
 def test_published_rows_stand_beside_ours() -> None:

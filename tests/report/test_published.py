@@ -19,8 +19,8 @@ def beside(*results: Result) -> list[PublishedRow]:
     return list(make_report(results).published)
 
 
-def find(rows: list[PublishedRow], optimization: str, gpu: str, documents: int = 100) -> PublishedRow:
-    return next(row for row in rows if (row.optimization, row.gpu, row.documents) == (optimization, gpu, documents))
+def find(rows: list[PublishedRow], experiment: str, gpu: str, documents: int = 100) -> PublishedRow:
+    return next(row for row in rows if (row.experiment, row.gpu, row.documents) == (experiment, gpu, documents))
 
 
 def test_the_published_tables_are_whole() -> None:

@@ -1,6 +1,7 @@
 """Tables: what shares one, in which order rows stand, what they are held against, and what a reader is warned of."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -160,6 +161,28 @@ def test_two_runs_on_one_machine_share_a_table_and_are_told_apart() -> None:
     assert found.runs == ("a", "b")
 
 
+def test_runs_of_one_name_in_two_folders_are_two_rows_told_apart_by_them() -> None:
+    jobs = [stored(make_result("none", speed, run="mine")) for speed in (1.0, 2.0)]
+    found = table([replace(job, folder=f"{place}/mine/job") for job, place in zip(jobs, ("a", "b"), strict=True)])
+    assert names(found) == ["none (b/mine)", "none (a/mine)"]
+
+
+def test_a_copied_job_counts_as_one_of_the_folder_that_it_lies_in() -> None:
+    jobs = [stored(make_result("none", speed, run=run, launch=n)) for n, speed, run in ((1, 1.0, "a"), (2, 4.0, "b"))]
+    found = table([replace(job, folder=f"a/{number}") for number, job in enumerate(jobs)])
+    assert [(row.experiment, len(row.launches)) for row in found.rows] == [("none", 2)]
+
+
+def test_a_failed_job_stands_with_those_of_its_runs_folder_not_its_runs_name() -> None:
+    here, there, lost = (
+        stored(make_result("none", run="mine")),
+        stored(make_result("none", run="mine", cpu="Another CPU")),
+        stored(make_result("vllm", run="mine", status="failed")),
+    )
+    placed = [replace(here, folder="a/1"), replace(there, folder="b/1"), replace(lost, folder="b/2")]
+    assert [names(item) for item in tables(placed)] == [["none"], ["none", "vllm"]]
+
+
 def test_a_preset_stands_beside_its_experiment_and_is_not_ranked() -> None:
     found = table([make_result("none", 1.0), make_result("none", 2.0, preset="published-hf")])
     assert [(row.experiment, row.standing) for row in found.rows] == [
@@ -265,6 +288,14 @@ def test_launches_of_different_runs_are_not_paired() -> None:
     assert (row.speed_ratio.interval, row.speed_detectable) == (None, None)
 
 
+def test_launches_of_two_folders_of_one_name_are_not_paired() -> None:
+    base, rival = launches("none", [0.5] * 5), launches("vllm", [1.0, 1.1, 1.2, 1.0, 1.1])
+    jobs = [replace(stored(result), folder=f"a/test/{number}") for number, result in enumerate(base)]
+    jobs += [replace(stored(result), folder=f"b/test/{number}") for number, result in enumerate(rival)]
+    ratio = row_of(table(jobs), "vllm").speed_ratio
+    assert ratio is not None and ratio.interval is None
+
+
 def test_another_baseline_can_be_named() -> None:
     found = table([make_result("none", 0.5), make_result("vllm", 2.0)], baseline="vllm")
     ratio = row_of(found, "none").speed_ratio
@@ -298,6 +329,22 @@ def test_unknown_prompt_ids_are_not_taken_for_equal() -> None:
 def test_without_a_baseline_the_prompts_of_most_rows_count() -> None:
     results = [make_result("4-bit"), make_result("8-bit"), make_result("vllm", prompt_ids_sha256="c" * 64)]
     assert [row.standing for row in table(results).rows] == ["ranked", "ranked", "below"]
+
+
+def test_rows_of_unknown_prompts_have_no_say_in_which_are_usual() -> None:
+    results = [make_result(name, prompt_ids_sha256=None) for name in ("8-bit", "vllm")]
+    assert row_of(table([make_result("4-bit"), *results]), "4-bit").standing == "ranked"
+
+
+def test_a_baseline_of_unknown_prompts_is_none_and_pushes_nobody_below() -> None:
+    found = table([make_result("none", prompt_ids_sha256=None), make_result("vllm"), make_result("4-bit")])
+    assert found.baseline is None
+    assert [(row.standing, row.speed_ratio) for row in found.rows] == [
+        ("ranked", None),
+        ("ranked", None),
+        ("below", None),
+    ]
+    assert row_of(found, "none").below_because == "its prompt ids are not known"
 
 
 def test_fewer_documents_than_the_baselines_are_not_ranked() -> None:

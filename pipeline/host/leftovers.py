@@ -20,6 +20,11 @@ OWNER_VARIABLE = "BENCHMARK_OWNER"
 DYING_S = 20.0
 """How long is waited for what was killed: freeing a GPU's memory takes seconds, a disk that hangs takes for ever."""
 
+STARTING_S = 5.0
+"""How long is waited for a process to tell whose it is."""
+
+STARTING_TICK_S = 0.001
+
 _PROCESSES = Path("/proc")
 
 
@@ -42,8 +47,13 @@ def _kill(wanted: Callable[[str], bool]) -> list[int]:
     killed: list[int] = []
     with contextlib.ExitStack() as stack:
         dying: list[int] = []
+        deadline = time.monotonic() + STARTING_S
         # again until none is found: a process can fork between being listed and being killed
-        while pids := [pid for pid, value in _owned() if wanted(value) and pid not in killed]:
+        while (pids := [pid for pid, value in _owned() if wanted(value) and pid not in killed]) or (
+            _any_starts() and time.monotonic() < deadline
+        ):
+            if not pids:
+                time.sleep(STARTING_TICK_S)
             for pid in pids:
                 with contextlib.suppress(OSError):  # it ended, or the kernel has no such handles
                     handle = os.pidfd_open(pid)
@@ -73,6 +83,20 @@ def _owned() -> Iterator[tuple[int, str]]:
             for variable in (folder / "environ").read_bytes().split(b"\0"):
                 if variable.startswith(prefix) and int(folder.name) != os.getpid():
                     yield int(folder.name), variable[len(prefix) :].decode(errors="replace")
+
+
+def _any_starts() -> bool:
+    """Whether a process is between two programs: its parent knows that it has begun, and it has no variables yet.
+
+    On a busy disk it stays there until its program is read. It differs by its program's file from those of the kernel
+    and those that end, by its empty command line from those that were given no variables.
+    """
+    for folder in _PROCESSES.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if not (folder / "environ").read_bytes() and not (folder / "cmdline").read_bytes():
+                (folder / "exe").readlink()
+                return True
+    return False
 
 
 def cpu_seconds(value: str) -> float:

@@ -2,10 +2,13 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +97,28 @@ def test_a_job_is_killed_only_once_what_it_held_is_free() -> None:
         assert ended.poll(0)
     finally:
         os.close(handle)
+
+
+def test_a_process_whose_program_is_still_being_read_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    owner = owner_of_job(this_process(), 1)
+    folder = tmp_path / str(process.pid)  # what the kernel shows of it meanwhile
+    folder.mkdir()
+    (folder / "exe").symlink_to("/bin/sleep")
+    (folder / "cmdline").touch()
+    (folder / "environ").touch()
+    monkeypatch.setattr(leftovers, "_PROCESSES", tmp_path)
+    read = threading.Timer(0.3, (folder / "environ").write_text, [f"{OWNER_VARIABLE}={owner}"])
+    read.start()
+    try:
+        assert kill_job(owner) == [process.pid]
+        assert process.wait() == -signal.SIGKILL
+    finally:
+        read.join()
+        process.kill()
+        process.wait()
 
 
 def test_the_processor_time_of_a_job_is_that_of_its_processes() -> None:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from pipeline import codec
-from pipeline.catalog import Catalog, load_catalog, under_preset
+from pipeline.catalog import Catalog, load_catalog, under_preset, with_weights
 from pipeline.datasets import NotPrepared, describe, load_datasets
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.figures import printable
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         catalog = load_catalog()
         arguments = parse(argv, catalog, LAUNCHERS)
-        return actions[arguments.action](arguments, under_preset(catalog, arguments.preset))
+        return actions[arguments.action](arguments, with_weights(under_preset(catalog, arguments.preset), arguments.weights))
     except BenchmarkError as error:
         print(f"error: {redact(printable(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pipeline import codec
 from pipeline.entries import Defaults, Experiment, Gpu, Image, Model, Preset, Prompt, Variant, WeightsSource
@@ -17,6 +17,10 @@ from pipeline.yaml_files import read_yaml
 
 CONFIG = Path(__file__).parent / "config"
 IMAGES = Path(__file__).parent.parent / "images"
+
+WeightsKind = Literal["real", "synthetic"]
+"""What --weights takes. synthetic: random ones, of the model's true shape."""
+SYNTHETIC: WeightsKind = "synthetic"
 
 T = TypeVar("T")
 
@@ -91,6 +95,17 @@ def under_preset(catalog: Catalog, name: str | None) -> Catalog:
     return replace(catalog, experiments=experiments, models=models)
 
 
+def with_weights(catalog: Catalog, kind: WeightsKind) -> Catalog:
+    """The catalogue as --weights has it. synthetic: every experiment reads random weights in place of its format."""
+    if kind == "real":
+        return catalog
+    experiments = {
+        item.name: replace(item, weights=f"{SYNTHETIC}-{item.weights}" if item.weights else None)
+        for item in catalog.experiments.values()
+    }
+    return replace(catalog, experiments=experiments)
+
+
 def _with_dtype(experiment: Experiment, dtype: str | None) -> Experiment:
     """In that dtype on a GPU. No row was published of a CPU, and not every model computes in 16 bits: float32 there."""
     if dtype is None:
@@ -140,11 +155,12 @@ def _read_formats(path: Path) -> dict[str, WeightsSource]:
 
 
 def _absent(formats: Mapping[str, WeightsSource], model: Model) -> dict[str, WeightsSource]:
-    """Those that the model has no entry of its own for and has what they are made from."""
+    """Those that the model has no entry of its own for and has what they are made from: for random ones its shape."""
     return {
         name: source
         for name, source in formats.items()
-        if name not in model.weights and source.convert_from in model.weights
+        if name not in model.weights
+        and (model.architecture is not None if source.kind == "synthetic" else source.convert_from in model.weights)
     }
 
 

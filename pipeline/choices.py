@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.catalog import Catalog, find
+from pipeline.catalog import SYNTHETIC, Catalog, find
 from pipeline.datasets import Dataset
 from pipeline.documents import choose, fingerprint, read_documents
 from pipeline.entries import Model, Preset, Prompt, Sampling
+from pipeline.errors import UsageError
 from pipeline.gpus import detect_gpus
 from pipeline.hardware import Hardware, choose_hardware
 from pipeline.options import DEFAULT_DOCS, Options
@@ -35,6 +36,12 @@ def resolve_choices(options: Options, catalog: Catalog, *, hypothetical: bool = 
     )
     defaults = catalog.defaults[hardware.gpu.device]
     model = find(catalog.models, options.model or defaults.model, "model")
+    if options.weights == SYNTHETIC and model.architecture is None:
+        able = ", ".join(name for name, entry in catalog.models.items() if entry.architecture is not None)
+        raise UsageError(
+            f"--weights {SYNTHETIC}: models.yaml has no architecture of {model.name}; add its config.json's fields "
+            f"there, or take one of {able}"
+        )
     prompt = find(catalog.prompts, options.prompt or model.prompt, "prompt")
     preset = find(catalog.presets, options.preset, "preset") if options.preset else None
     return Choices(hardware, model, prompt, options.dataset or defaults.dataset, preset)
@@ -57,8 +64,9 @@ def make_request(options: Options, choices: Choices, dataset: Dataset, data: Pat
     # Without a name the workload names the run, so that the same command finds what it did before.
     name = f"{choices.hardware.gpu.name}-{choices.model.name}-{dataset.name}-{docs}x{options.max_new_tokens}"
     preset = choices.preset
+    apart = [*([preset.name] if preset else []), *([options.weights] if options.weights == SYNTHETIC else [])]
     return Request(
-        run=options.run or (f"{name}-{preset.name}" if preset else name),
+        run=options.run or "-".join([name, *apart]),
         scenario=options.scenario,
         batch_size=options.batch_size,
         find_batch_size=options.find_batch_size,

@@ -77,11 +77,13 @@ class Rates:
 class Needs:
     """What an experiment asks of the hardware, in data, so that no code tests a backend's name.
 
-    compute_capability: of a GPU; an experiment that runs on a CPU too may ask for one.
+    compute_capability: of a GPU; an experiment that runs on a CPU too may ask for one. real_weights: its speed depends
+    on what the model writes, which random weights don't show.
     """
 
     device: Device | None = None
     compute_capability: float | None = None
+    real_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,6 +252,8 @@ class Model:
     prompt: name of the default prompt. prompt_prefix and prompt_suffix: the chat template's two halves around the
     user's message, empty for a base model. bos_id: the id that must stand first in every prompt, None for models
     without one. eos_ids: the ids that end a completion, the same for every engine. context_length in tokens.
+    architecture: the true model's config.json, as far as it decides shapes and arithmetic; what random weights are made
+    by (--weights synthetic). None: can't be.
     linear_parameters: those in its blocks' linear layers, which quantisation shrinks; embeddings, the output layer and
     norms are the rest. output_parameters: those of the output layer, its own or shared with the embeddings. None, like
     attention: not known, and so is what it takes of memory and of time at least.
@@ -269,6 +273,7 @@ class Model:
     linear_parameters: int | None = None
     output_parameters: int | None = None
     attention: Attention | None = None
+    architecture: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

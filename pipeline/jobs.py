@@ -101,7 +101,9 @@ def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardw
     experiment = planned.experiment
     model = request.model if experiment.weights is not None else None
     identity = [experiment.name, model.name if model else None, request.scenario, request.launch, request.launcher]
-    identity.append(request.preset)
+    source = model.weights.get(experiment.weights) if model and experiment.weights else None
+    synthetic = source is not None and source.kind == "synthetic"
+    identity += [request.preset, synthetic]
     key = sha256_json([*identity, codec.encode(request.workload), codec.encode(hardware.gpu)])
     summary = JobSummary(
         key=key,
@@ -121,6 +123,7 @@ def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardw
         repeats=request.repeats,
         workload=request.workload,
         preset=request.preset,
+        synthetic=synthetic,
     )
     return summary, f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pipeline.catalog import Catalog, find
+from pipeline.catalog import SYNTHETIC, Catalog, WeightsKind, find
 from pipeline.entries import Preset, Scenario
 from pipeline.errors import UsageError
 from pipeline.hardware import AUTO, CPU
@@ -27,6 +27,7 @@ class Options:
     gpu: str
     force_gpu: bool
     model: str | None
+    weights: WeightsKind
     dataset: str | None
     docs: int | None
     seed: int
@@ -91,7 +92,7 @@ def _check(given: argparse.Namespace) -> None:
 
 
 def add_hardware_options(group: argparse._ArgumentGroup, catalog: Catalog) -> None:
-    """--gpu, --force-gpu, --model and --allow-pickle."""
+    """--gpu, --force-gpu, --model, --weights and --allow-pickle."""
     group.add_argument(
         "--gpu", default=AUTO, metavar="NAME", help=f"{AUTO} (default), {CPU}, or one of {', '.join(catalog.gpus)}"
     )
@@ -100,6 +101,13 @@ def add_hardware_options(group: argparse._ArgumentGroup, catalog: Catalog) -> No
     )
     defaults = ", ".join(f"{entry.model} on {device}" for device, entry in catalog.defaults.items())
     group.add_argument("--model", metavar="NAME", help=f"{', '.join(catalog.models)} (default: {defaults})")
+    group.add_argument(
+        "--weights",
+        default="real",
+        choices=["real", SYNTHETIC],
+        help="synthetic: random ones of the model's true shape, made here; for speed, memory and energy with no access "
+        "to the real ones; every document gets all its new tokens, and quality stays unknown (default: %(default)s)",
+    )
     group.add_argument(
         "--allow-pickle",
         action="store_true",

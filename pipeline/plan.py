@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.catalog import Catalog, find
+from pipeline.catalog import SYNTHETIC, Catalog, find
 from pipeline.entries import Experiment, Image, Model, Sampling, Scenario, Variant
 from pipeline.hardware import Hardware
 from pipeline.spec import OnOutOfMemory, Workload
@@ -125,8 +125,16 @@ def _unfit(experiment: Experiment, model: Model, hardware: Hardware) -> str | No
     capability = hardware.compute_capability or 0
     if hardware.gpu.device == "cuda" and needs.compute_capability and capability < needs.compute_capability:
         return f"needs compute capability {needs.compute_capability}, this is {hardware.description}"
-    if experiment.weights is not None and experiment.weights not in model.weights:
-        return f"model {model.name} has no {experiment.weights} weights in models.yaml"
+    if experiment.weights is None:
+        return None
+    source = model.weights.get(experiment.weights)
+    if source is None:
+        form = experiment.weights.removeprefix(f"{SYNTHETIC}-")
+        if form != experiment.weights:
+            return f"no random weights are made in the {form} format (--weights {SYNTHETIC})"
+        return f"model {model.name} has no {form} weights in models.yaml"
+    if needs.real_weights and source.kind == "synthetic":
+        return "needs real weights: its speed depends on what the model writes, and random ones repeat themselves"
     return None
 
 

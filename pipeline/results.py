@@ -45,7 +45,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobSummary:
-    """The job as a reader of results sees it: names, not settings. command: see HostFacts; launch, repeats: see Job."""
+    """The job as a reader of results sees it: names, not settings. command: see HostFacts; launch, repeats: see Job.
+
+    synthetic: on random weights, which tell of speed, memory and energy alone.
+    """
 
     key: Sha256
     run: Name
@@ -65,6 +68,7 @@ class JobSummary:
     command: int | None = None
     repeats: int = 1
     preset: Name | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,7 @@ def summarize_job(job: Job) -> JobSummary:
         command=job.host.command,
         repeats=job.repeats,
         preset=job.preset,
+        synthetic=job.synthetic,
     )
 
 

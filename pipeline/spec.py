@@ -152,6 +152,11 @@ class Job:
     precision: Precision | None = None
     host: HostFacts = HostFacts()
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether its weights are random: every document is then given all its new tokens, and no output is scored."""
+        return self.weights is not None and self.weights.kind == "synthetic"
+
 
 @dataclass(frozen=True)
 class PlanRow:

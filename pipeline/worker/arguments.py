@@ -49,17 +49,19 @@ TOKEN = '-v "$HOME/.cache/huggingface/token:/token:ro" -e HF_TOKEN_PATH=/token '
 class WorkerArguments:
     """The checked command line. job, experiment: set for the action of that name.
 
-    model, weights: of --prepare; None takes the default model, and all formats.
+    measure: of --self-check.
+    model, form: of --prepare; None takes the default model, and all formats that this image makes of real weights.
     """
 
     action: Literal["experiment", "job", "prepare", "self_check", "bertscore"]
     experiment: str | None
     job: Path | None
     model: str | None
-    weights: str | None
+    form: str | None
     bertscore: str | None
     options: Options
     roots: Roots
+    measure: bool = False
 
 
 def parse(argv: Sequence[str], catalog: Catalog, surroundings: Surroundings | None) -> WorkerArguments:
@@ -67,17 +69,20 @@ def parse(argv: Sequence[str], catalog: Catalog, surroundings: Surroundings | No
     require_utf8(argv)
     given = build_parser(catalog, surroundings).parse_args(argv)
     settle_options(given, catalog, [given.experiment] if given.experiment is not None else [])
-    if given.weights is not None and given.prepare is None:
-        raise UsageError("--weights: belongs to --prepare; an experiment reads the format that it is made for")
+    if given.form is not None and given.prepare is None:
+        raise UsageError("--format: belongs to --prepare; an experiment reads the format that it is made for")
+    if given.measure and not given.self_check:
+        raise UsageError("--measure: belongs to --self-check; a job measures its device by itself")
     return WorkerArguments(
         action=_action(given),
         experiment=given.experiment,
         job=given.job,
         model=given.prepare or given.model,
-        weights=given.weights,
+        form=given.form,
         bertscore=given.bertscore,
         options=Options(**{name: getattr(given, name) for name in Options.__dataclass_fields__}),
         roots=Roots(given.data, given.cache, given.results),
+        measure=given.measure,
     )
 
 
@@ -133,7 +138,14 @@ def _add_actions(parser: argparse.ArgumentParser, catalog: Catalog, surroundings
     what.add_argument(
         "--bertscore", metavar="RUN", help="score a finished run's summaries, in the image that is for it"
     )
-    group.add_argument("--weights", metavar="FORMAT", help="with --prepare this format alone, such as hf, awq or w4a16")
+    group.add_argument(
+        "--measure",
+        action="store_true",
+        help="with --self-check, also what the device moves and computes at best, beside the vendor's figures",
+    )
+    group.add_argument(
+        "--format", dest="form", metavar="NAME", help="with --prepare this one of the weights alone, such as hf or awq"
+    )
 
 
 def _description(surroundings: Surroundings | None) -> str:

@@ -55,9 +55,9 @@ class Setup:
 class Request:
     """One document to summarise. prompt_ids: what the engine must be fed, exactly; empty where no model runs.
 
-    prompt_sha256: of the prompt's text. full_length: generate max_new_tokens whatever ids come; asked only of an engine
-    that takes Setup.batches, to see how much fits. seed: of what is drawn for it, where Setup.sampling draws; an engine
-    that has one seed for several requests takes the first's.
+    prompt_sha256: of the prompt's text. full_length: generate max_new_tokens whatever ids come, with random weights
+    and to see how large a batch fits; one request has it or all of them. seed: of what is drawn for it, where
+    Setup.sampling draws; an engine that has one seed for several requests takes the first's.
     """
 
     id: str

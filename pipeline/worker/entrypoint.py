@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.bertscore import read_scorer
-from pipeline.catalog import Catalog, under_preset
+from pipeline.catalog import Catalog, under_preset, with_weights
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.figures import printable
 from pipeline.progress import NO_READING, Reading, format_progress, progress_line
@@ -59,11 +59,12 @@ def act(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings
     if arguments.bertscore is not None:
         return score_run(arguments.bertscore, catalog, here, roots)
     if arguments.experiment is not None:
-        known = under_preset(catalog, arguments.options.preset)
+        known = with_weights(under_preset(catalog, arguments.options.preset), arguments.options.weights)
         return Standalone(known, here, roots).run(arguments.experiment, arguments.options)
     from pipeline.worker import self_check  # brings what no job needs
 
-    return self_check.run(here.image, here.variant, here.experiments(catalog), here.converters(catalog))
+    experiments, converters = here.experiments(catalog), here.converters(catalog)
+    return self_check.run(here.image, here.variant, experiments, converters, measured=arguments.measure)
 
 
 def prepare(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings | None) -> int:
@@ -73,7 +74,7 @@ def prepare(arguments: WorkerArguments, catalog: Catalog, surroundings: Surround
     image = surroundings.image.name if surroundings else None
     allowed = arguments.options.allow_pickle
     known = replace(catalog, models={**read_scorer().catalog(catalog).models, **catalog.models})
-    made = prepare_model(known, model, arguments.weights, image, roots.cache, roots.data, allowed)
+    made = prepare_model(known, model, arguments.form, image, roots.cache, roots.data, allowed)
     for form, weights in made.items():
         print(f"{model} {form}: {roots.cache / weights.path}")
     return 0

@@ -44,7 +44,7 @@ def make_result(
     ran: EngineRun | None,
     scored: Sequence[DocumentResult],
     resumed: int,
-    quality_summary: Quality,
+    quality_summary: Quality | None,
     score_s: float,
     rates: Rates | None = None,
 ) -> Result:

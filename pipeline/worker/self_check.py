@@ -22,18 +22,21 @@ from pipeline import codec
 from pipeline.analysis.failures import UNKNOWN, classify, load_signatures, read_tail
 from pipeline.catalog import CONFIG, Catalog, read_entries
 from pipeline.documents import fingerprint
-from pipeline.entries import Experiment, Image, Prompt, Variant
+from pipeline.entries import Experiment, Gpu, Image, Prompt, Variant
 from pipeline.figures import printable
 from pipeline.files import read_json, write_json
 from pipeline.gpus import DetectedGpu, detect_gpus
 from pipeline.hardware import AUTO, CPU, Hardware, choose_hardware
 from pipeline.jobs import make_job
+from pipeline.machine import usable_cores
 from pipeline.plan import Request, Selected, Skipped, select
 from pipeline.spec import HostFacts, Job, JobGpu, Workload
 from pipeline.worker import synthetic
+from pipeline.worker.rates import measure
 from pipeline.worker.synthetic.trial import DOCUMENTS, JOB_FILE, OUTCOME_FILE, Outcome
 
 NEW_TOKENS = 8
+TERA, GIGA = 1e12, 1e9
 LIMIT_S = 300.0
 """How long one experiment may take before it is killed."""
 TRIAL = (sys.executable, "-m", "pipeline.worker.synthetic.trial")
@@ -59,11 +62,19 @@ class Lighter:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run(image: Image, variant: Variant, experiments: Sequence[Experiment], converters: Sequence[str] = ()) -> int:
+def run(
+    image: Image,
+    variant: Variant,
+    experiments: Sequence[Experiment],
+    converters: Sequence[str] = (),
+    *,
+    measured: bool = False,
+) -> int:
     """Print one line a check, with its seconds; the exit status: 0 if all hold, 1 otherwise.
 
-    experiments, converters: the image's. An experiment that this device can't run is skipped with the reason, which is
-    no failure; what breaks leaves its log on standard error and does not keep the next from being tried.
+    experiments, converters: the image's. measured: measure the device's rates too, before an engine has used it. An
+    experiment that this device can't run is skipped with the reason, which is no failure; what breaks leaves its log on
+    standard error and does not keep the next from being tried.
     """
     gpus = detect_gpus() if variant.device == "cuda" else []
     hardware = hardware_of(variant, gpus)
@@ -72,6 +83,8 @@ def run(image: Image, variant: Variant, experiments: Sequence[Experiment], conve
         checks.append(("gpu", partial(check_gpu, gpus)))
     if hardware.driver is not None:
         checks.append(("driver", partial(check_driver, variant, hardware.driver)))
+    if measured:
+        checks.append(("rates", partial(check_rates, hardware, gpus)))
     with tempfile.TemporaryDirectory(prefix="self-check-") as folder:
         for item in selected(image, variant, experiments, hardware):
             checks.append((item.experiment.name, partial(check_experiment, item, hardware, Path(folder))))
@@ -115,6 +128,34 @@ def check_driver(variant: Variant, driver: int) -> Finding:
         return Finding("ok", f"NVIDIA {driver}")
     fix = "upgrade the driver on the host, or take the image's variant for an older CUDA"
     return Finding("FAIL", f"NVIDIA {driver}, variant {variant.name} needs {variant.min_driver} or newer", fix)
+
+
+def check_rates(hardware: Hardware, gpus: Sequence[DetectedGpu]) -> Finding:
+    """What the device moves and computes at best, as the limit of a workload takes it, beside the vendor's figures."""
+    device, dtype = hardware.gpu.device, hardware.dtype
+    found = measure(device, dtype, 8, usable_cores())
+    if found is None:
+        return Finding("FAIL", "the device's rates can't be measured", "see that nothing else uses its memory")
+    listed = choose_hardware(
+        AUTO, read_entries(Gpu, CONFIG / "gpus.yaml", "gpus"), gpus, force=False, hypothetical=False
+    )
+    told = []
+    for what, name, unit in (
+        ("memory", "bandwidth_bytes_per_s", "B/s"),
+        (dtype, "flops_per_s", "FLOP/s"),
+        ("8 bits", "flops8_per_s", "FLOP/s"),
+    ):
+        told.append(_rate(what, getattr(found, name), getattr(listed.gpu.rates, name, None), unit))
+    return Finding("ok", ", ".join(filter(None, told)))
+
+
+def _rate(what: str, found: float | None, listed: float | None, unit: str) -> str | None:
+    """As "memory 2.9 TB/s (87% of the listed 3.35)"; None where it can't be told."""
+    if found is None:
+        return None
+    prefix, size = ("T", TERA) if (listed or found) >= TERA else ("G", GIGA)
+    share = f" ({found / listed:.0%} of the listed {listed / size:.4g})" if listed else ""
+    return f"{what} {found / size:.3g} {prefix}{unit}{share}"
 
 
 def hardware_of(variant: Variant, gpus: Sequence[DetectedGpu]) -> Hardware:

@@ -110,5 +110,5 @@ def _missing_weights(catalog: Catalog, model: Model, form: str, cache: Path) -> 
     image = find_source(catalog, model.name, form).image
     return (
         f"{cache}: the {form} weights of {model.name} aren't there or are outdated; make them first: in image {image}, "
-        f"with network and a cache that can be written to, --prepare {model.name} --weights {form}"
+        f"with network and a cache that can be written to, --prepare {model.name} --format {form}"
     )

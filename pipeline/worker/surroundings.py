@@ -40,8 +40,9 @@ class Surroundings:
         return [experiment for experiment in catalog.experiments.values() if experiment.image == self.image.name]
 
     def converters(self, catalog: Catalog) -> list[str]:
-        """Those that make formats of weights in this image and for any model (models.yaml: formats, using)."""
-        own = [source.using for source in catalog.formats.values() if source.image == self.image.name]
+        """Those that make formats of weights in this image from any model's (models.yaml: formats, using)."""
+        sources = [source for source in catalog.formats.values() if source.kind != "synthetic"]
+        own = [source.using for source in sources if source.image == self.image.name]
         return [using for using in own if using is not None]
 
 

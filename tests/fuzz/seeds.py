@@ -215,7 +215,7 @@ COMMANDS = (
 )
 WORKER_COMMANDS = (
     b"--job\0job.json\0--results\0/results",
-    b"--prepare\0gemma-3-270m\0--weights\0hf",
+    b"--prepare\0gemma-3-270m\0--format\0hf",
     b"--experiment\0none\0--gpu\0auto\0--docs\x002",
     b"--self-check",
 )

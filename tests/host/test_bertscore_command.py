@@ -80,7 +80,7 @@ def test_a_model_that_is_missing_is_prepared_first_and_what_breaks_that_is_said(
     becomes(folder, "sys.exit('error: no such luck')")
     with pytest.raises(BenchmarkError, match=r"no such luck; see .*weights-roberta-large-hf.txt"):
         run(folder)
-    assert started(folder) == ["--prepare roberta-large --weights hf"]
+    assert started(folder) == ["--prepare roberta-large --format hf"]
 
 
 def test_scoring_that_breaks_names_its_log(folder: Path) -> None:

@@ -64,7 +64,8 @@ def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_format_that_any_model_can_have_stands_in_every_model_with_its_source() -> None:
     catalog = load_catalog()
-    assert set(catalog.formats) == {"awq-autoawq", "w4a16"}
+    synthetic = {"synthetic-tokenizer", "synthetic-hf", "synthetic-awq"}
+    assert set(catalog.formats) == {"awq-autoawq", "w4a16", *synthetic}
     assert all(dict(catalog.formats).items() <= dict(model.weights).items() for model in catalog.models.values())
 
 

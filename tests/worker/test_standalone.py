@@ -204,7 +204,7 @@ def test_missing_weights_are_named_with_what_makes_them(worker: Worker, tmp_path
     elsewhere = replace(within(worker, "vllm", "cpu"), cache=tmp_path)
     message = refusal(elsewhere("--experiment", "vllm-awq", "--gpu", "cpu", "--docs", "2"))
     assert "the awq weights of gemma-3-270m aren't there" in message
-    assert "in image transformers" in message and "--prepare gemma-3-270m --weights awq" in message
+    assert "in image transformers" in message and "--prepare gemma-3-270m --format awq" in message
 
 
 def test_a_dataset_that_is_not_fetched_is_named_with_what_fetches_it(worker: Worker, tmp_path: Path) -> None:
@@ -242,7 +242,8 @@ def test_a_gpu_that_is_not_there_is_refused_and_says_what_a_container_needs(work
         (["--scenario", "single", "--batch-size", "4"], "scenario single runs one document at a time"),
         (["--docs", "31"], "31 documents asked for, the dataset has 30"),
         (["--docs", "0"], "'0' is not a whole number above 0"),
-        (["--weights", "hf"], "--weights: belongs to --prepare"),
+        (["--format", "hf"], "--format: belongs to --prepare"),
+        (["--measure"], "--measure: belongs to --self-check"),
         (["--prompt", "published"], "did you mean published-hf"),
     ],
 )
@@ -283,12 +284,12 @@ def test_preparing_takes_the_devices_model_and_refuses_what_another_image_makes(
     )
     vllm = within(worker, "vllm", "cu130")
     assert "image vllm makes no weights of llama-2-7b-chat" in refusal(vllm("--prepare"))
-    message = refusal(vllm("--prepare", "gemma-3-270m", "--weights", "awq"))
-    assert "run --prepare gemma-3-270m --weights awq in image transformers" in message
+    message = refusal(vllm("--prepare", "gemma-3-270m", "--format", "awq"))
+    assert "run --prepare gemma-3-270m --format awq in image transformers" in message
 
 
 def test_a_cache_that_cannot_be_written_to_is_named_with_the_mend(worker: Worker, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     elsewhere = replace(within(worker, "transformers", "cpu"), cache=tmp_path / "file")
-    message = refusal(elsewhere("--prepare", "gemma-3-270m", "--weights", "gguf"))
+    message = refusal(elsewhere("--prepare", "gemma-3-270m", "--format", "gguf"))
     assert "the cache can't be written to" in message and "without :ro" in message

@@ -24,7 +24,8 @@ def test_an_image_knows_its_own_experiments_and_no_other_image() -> None:
     catalog, here = read_surroundings(dict(VLLM))
     assert set(catalog.images) == {"vllm"}
     own = [experiment.name for experiment in require_surroundings(here).experiments(catalog)]
-    assert own == ["vllm", "vllm-awq", "vllm-autoawq", "vllm-w4a16", "vllm-fp8"]
+    on_gpus = ["vllm-fp8", "vllm-fp8-kv8"]
+    assert own == ["vllm", "vllm-awq", "vllm-autoawq", "vllm-w4a16", *on_gpus, "vllm-ngram", "vllm-awq-serial"]
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ class VllmBackend:
             **sampling_arguments(self._setup.sampling, request.seed),
             max_tokens=request.max_new_tokens,
             ignore_eos=True,
-            stop_token_ids=list(self._setup.eos_ids),
+            stop_token_ids=[] if request.full_length else list(self._setup.eos_ids),
             detokenize=False,
             output_kind=kind,
         )

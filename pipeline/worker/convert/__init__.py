@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.entries import Model
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -21,9 +23,9 @@ class Conversion:
 class Converter(Protocol):
     """The convert() of a converter's module."""
 
-    def __call__(self, source: Path, target: Path, texts: Sequence[str], bos_id: int | None) -> Conversion:
+    def __call__(self, source: Path, target: Path, texts: Sequence[str], model: Model) -> Conversion:
         """Make weights in the existing folder target.
 
         source: what an engine would open of the format converted from. texts: held-out text to measure on, maybe
-        none. bos_id: the id that stands first in every prompt.
+        none. model: whose weights they are.
         """

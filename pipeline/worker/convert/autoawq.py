@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.entries import Model
 from pipeline.worker.convert import Conversion, awq_layout
 from pipeline.worker.convert.calibration import WINDOW_TOKENS, Tool, Windows, convert_with, uneven
 from pipeline.worker.convert.checkpoint import read_config
 from pipeline.worker.convert.int4 import BITS, GROUP
 
 
-def convert(source: Path, target: Path, texts: Sequence[str], bos_id: int | None) -> Conversion:
+def convert(source: Path, target: Path, texts: Sequence[str], model: Model) -> Conversion:
     """See Converter and convert_with."""
     from awq.models.auto import AWQ_CAUSAL_LM_MODEL_MAP
 
     tool = Tool("AutoAWQ", "autoawq", awq_layout, _quantize)
     reason = unsupported(read_config(source), sorted(AWQ_CAUSAL_LM_MODEL_MAP))
-    return convert_with(tool, reason, source, target, texts, bos_id)
+    return convert_with(tool, reason, source, target, texts, model.bos_id)
 
 
 def unsupported(config: dict[str, Any], model_types: Sequence[str]) -> str | None:

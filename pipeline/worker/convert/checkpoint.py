@@ -18,6 +18,11 @@ WRITTEN_ANEW = ("config.json", "manifest.json", "model.safetensors.index.json")
 _LINEAR = re.compile(r"\.layers\.\d+\..*_proj$")
 
 
+def is_linear(layer: str) -> bool:
+    """Whether a layer of that name is a linear one of the decoder, which is packed, unlike embeddings and head."""
+    return _LINEAR.search(layer) is not None
+
+
 def load_tensors(folder: Path) -> dict[str, Any]:
     """All tensors of a folder's *.safetensors, by name."""
     from safetensors.torch import load_file
@@ -47,7 +52,7 @@ def write_rounded(source: Path, target: Path, layout: Layout) -> None:
     from safetensors.torch import save_file
 
     tensors = load_tensors(source)
-    layers = [name.removesuffix(".weight") for name in tensors if _LINEAR.search(name.removesuffix(".weight"))]
+    layers = [name.removesuffix(".weight") for name in tensors if is_linear(name.removesuffix(".weight"))]
     if not layers:
         raise BenchmarkError(f"{source}: no decoder layers named ...layers.N....._proj.weight: nothing can be packed")
     for layer in layers:

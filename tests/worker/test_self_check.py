@@ -1,5 +1,6 @@
 """The self-check: every CPU image holds, and what is broken is seen and named."""
 
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.catalog import load_catalog
-from pipeline.entries import Experiment, Image, Variant
+from pipeline.entries import Experiment, Image, Rates, Variant
 from pipeline.gpus import DetectedGpu
 from pipeline.hardware import Hardware
 from pipeline.host.environments import ensure_environment, process_environment
@@ -65,6 +66,31 @@ def test_every_cpu_image_holds(name: str, cache: Path, tmp_path: Path) -> None:
         *(["ok", using] for using in made_here),
     ]
     assert not list(tmp_path.glob("self-check-*"))
+
+
+def test_the_devices_rates_are_told_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    variant = replace(REFERENCE.variants[0], python=HERE)
+
+    assert self_check.run(REFERENCE, variant, [LEAD], measured=True) == 0
+    _, rates, _ = capsys.readouterr().out.splitlines()
+    assert re.match(r"ok    rates: memory [0-9.]+ GB/s", rates)
+
+
+def test_a_gpus_rates_stand_beside_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Rates("measured", 2.4e11, 5.2e13, 1.04e14)
+    monkeypatch.setattr(self_check, "measure", lambda *_: found)
+
+    finding = self_check.check_rates(Hardware(JobGpu("none", "Tesla T4", "cuda"), "float16"), [T4])
+    assert finding.text == (
+        "memory 240 GB/s (75% of the listed 320), float16 52 TFLOP/s (80% of the listed 65), "
+        "8 bits 104 TFLOP/s (80% of the listed 130)"
+    )
+
+
+def test_rates_that_cannot_be_measured_fail_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_check, "measure", lambda *_: None)
+
+    assert self_check.check_rates(Hardware(JobGpu("cpu", "a CPU", "cpu"), "float32"), []).status == "FAIL"
 
 
 def test_a_wrong_python_is_seen_and_does_not_stop_the_next_check(capsys: pytest.CaptureFixture[str]) -> None:

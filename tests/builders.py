@@ -44,7 +44,7 @@ def make_result(experiment: str = "none", docs_per_s: float | None = 0.3, **over
 
     overrides: fields of any part by name (scenario, model, workload, dtype, rouge1_f1, docs, peak_memory_bytes,
     gpu_name, load_s, prompt_ids_sha256, warnings, ...); failure=Failure(...) and weights=Weights(...) whole.
-    experiment="lead-3" is a reference line without a model.
+    experiment="lead-3" is a reference line without a model. synthetic=True: on random weights, so without quality.
     """
     lead = experiment == "lead-3"
     parts: dict[str, Any] = {
@@ -104,6 +104,8 @@ def make_result(experiment: str = "none", docs_per_s: float | None = 0.3, **over
         prompt_ids_sha256=None if lead else "b" * 64,
         **parts,
     )
+    if result.job.synthetic:
+        result = replace(result, quality=None, weights=Weights(kind="synthetic", sha256="c" * 64))
     if overrides.get("status", "ok") != "ok":
         result = replace(result, metrics=None, quality=None, settings=UsedSettings(), timing=Timing(), weights=None)
         result = replace(result, prompt_ids_sha256=None, environment=Environment())

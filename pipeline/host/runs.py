@@ -159,7 +159,7 @@ def _answers_the_same(one: Result, other: Result) -> bool:
 def _identity(result: Result) -> tuple[object, ...]:
     """What makes two results two answers to the same question."""
     job = result.job
-    question = (job.experiment, job.model, job.scenario, job.gpu, job.launcher, job.launch, job.preset)
+    question = (job.experiment, job.model, job.synthetic, job.scenario, job.gpu, job.launcher, job.launch, job.preset)
     return (*question, job.workload, result.settings.batch_size_asked)
 
 

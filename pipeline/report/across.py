@@ -12,7 +12,7 @@ def across_gpus(tables: Sequence[Table]) -> tuple[Across, ...]:
     for table in tables:
         work = table.workload
         question = (work.documents_sha256, work.prompt.template, work.max_new_tokens)
-        groups.setdefault((table.scenario, table.model, table.launcher, *question), []).append(table)
+        groups.setdefault((table.scenario, table.model, table.synthetic, table.launcher, *question), []).append(table)
     compared = [members for members in groups.values() if len(members) > 1]
     works = work_apart([members[0] for members in compared])
     return tuple(line for members, work in zip(compared, works, strict=True) for line in _lines(members, work))
@@ -41,6 +41,7 @@ def _lines(tables: Sequence[Table], work: Sequence[str]) -> list[Across]:
                 cost_per_1000=tuple(row.cost_per_1000 if row else None for row in found),
                 scenario=tables[0].scenario,
                 model=tables[0].model,
+                synthetic=tables[0].synthetic,
                 group=group,
             )
         )

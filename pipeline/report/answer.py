@@ -1,4 +1,7 @@
-"""The outcome in one sentence: what is fastest, by how much, at what quality, and what could not run."""
+"""The outcome in one sentence: what is fastest, by how much, at what quality, and what could not run.
+
+On random weights it is of speed alone, says so first and has no word on quality.
+"""
 
 from collections.abc import Sequence
 
@@ -50,32 +53,37 @@ def _place(table: Table) -> str:
     return "this CPU" if table.gpu == CPU else figures.name(table.gpu)
 
 
+def _on(table: Table) -> str:
+    """How every outcome begins."""
+    return f"{'Speed only, on random weights: on' if table.synthetic else 'On'} {_place(table)}"
+
+
 def _outcome(table: Table, ranked: Sequence[Row], baseline: str) -> str:
     if not ranked:
         return _nothing_ranked(table)
     best = ranked[0]
     assert best.docs_per_s is not None
-    place, name = _place(table), figures.name(best.experiment)
-    rate = f"{figures.about(best.docs_per_s.value)} documents a second"
+    name = figures.name(best.experiment)
+    rate = f"{'does' if table.synthetic else 'summarises'} {figures.about(best.docs_per_s.value)} documents a second"
     if best.experiment == table.baseline:
-        return f"On {place}, the baseline {name} summarises {rate}{_followed_by(ranked)}"
-    said = f"On {place}, {name} summarises {rate}"
+        return f"{_on(table)}, the baseline {name} {rate}{_followed_by(ranked)}"
+    said = f"{_on(table)}, {name} {rate}"
     base = next((row for row in table.rows if row.experiment == table.baseline), None)
     if base is None or best.speed_ratio is None:
         return f"{said}{_without_baseline(table, len(ranked), baseline)}"
-    return f"{said}, {_ratio(best, base)}, {_quality(best)}"
+    return ", ".join([said, _ratio(best, base), *([] if table.synthetic else [_quality(best)])])
 
 
 def _nothing_ranked(table: Table) -> str:
     done = [row for row in table.rows if row.status == "ok"]
     if not done:
-        return f"On {_place(table)}, nothing came through"
+        return f"{_on(table)}, nothing came through"
     names = _listed([figures.name(row.experiment) for row in done])
     if all(row.standing == "reference" for row in done):
-        return f"On {_place(table)}, only {names} ran, for reference and without a model"
+        return f"{_on(table)}, only {names} ran, for reference and without a model"
     if all(row.standing in ("reference", "unranked") for row in done):
-        return f"On {_place(table)}, {names} ran in published settings, which are not ranked"
-    return f"On {_place(table)}, {names} ran, and nothing of it can be ranked"
+        return f"{_on(table)}, {names} ran in published settings, which are not ranked"
+    return f"{_on(table)}, {names} ran, and nothing of it can be ranked"
 
 
 def _followed_by(ranked: Sequence[Row]) -> str:

@@ -93,6 +93,7 @@ def _table(
     table = Table(
         scenario=group.scenario,
         model=group.model,
+        synthetic=group.synthetic,
         gpu=_gpu_name(group, groups),
         workload=work,
         launcher=group.launcher,

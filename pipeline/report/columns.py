@@ -28,12 +28,12 @@ def ranking(baseline: str | None, currency: str | None) -> tuple[Column[Row], ..
         Column("optimisation", lambda row: row.optimization, text=True),
         Column("docs/s", lambda row: figures.speed(figures.value(row.docs_per_s))),
         Column("GPU", lambda row: row.gpu, text=True),
-        Column("ROUGE-1 F1", lambda row: number(row.score("rouge1_f1"), 3)),
+        Column("ROUGE-1 F1", lambda row: number(row.score("rouge1_f1"), 3), quality=True),
         Column("docs/s, 95% interval", lambda row: figures.ends(figures.interval(row.docs_per_s))),
         Column(f"× {baseline or 'baseline'}", lambda row: figures.times(row.speed_ratio)),
         Column("×, 95% interval", lambda row: figures.ends(figures.interval(row.speed_ratio), 2)),
         Column("slowdown found with 80% power from", figures.slowdown),
-        Column("quality gate", figures.verdict, text=True),
+        Column("quality gate", figures.verdict, text=True, quality=True),
         Column("documents", figures.documents),
         Column("launches", figures.launches),
         Column("dtype", lambda row: figures.name(row.dtype), text=True),
@@ -50,21 +50,25 @@ def ranking(baseline: str | None, currency: str | None) -> tuple[Column[Row], ..
 
 QUALITY: tuple[Column[Row], ...] = (
     Column("experiment", lambda row: row.experiment, text=True),
-    Column("ROUGE-1 F1", lambda row: number(row.score("rouge1_f1"), 4)),
-    Column("ROUGE-1 F1, 95% interval", lambda row: figures.ends(figures.interval(row.scores.get("rouge1_f1")), 4)),
-    Column("ROUGE-2 F1", lambda row: number(row.score("rouge2_f1"), 4)),
-    Column("ROUGE-L F1", lambda row: number(row.score("rougeL_f1"), 4)),
-    Column("ROUGE-Lsum F1", lambda row: number(row.score("rougeLsum_f1"), 4)),
-    Column("BERTScore F1", lambda row: number(row.score("bertscore_f1"), 4)),
-    Column("words, mean", lambda row: number(row.output_words_mean, 1)),
+    Column("ROUGE-1 F1", lambda row: number(row.score("rouge1_f1"), 4), quality=True),
+    Column(
+        "ROUGE-1 F1, 95% interval",
+        lambda row: figures.ends(figures.interval(row.scores.get("rouge1_f1")), 4),
+        quality=True,
+    ),
+    Column("ROUGE-2 F1", lambda row: number(row.score("rouge2_f1"), 4), quality=True),
+    Column("ROUGE-L F1", lambda row: number(row.score("rougeL_f1"), 4), quality=True),
+    Column("ROUGE-Lsum F1", lambda row: number(row.score("rougeLsum_f1"), 4), quality=True),
+    Column("BERTScore F1", lambda row: number(row.score("bertscore_f1"), 4), quality=True),
+    Column("words, mean", lambda row: number(row.output_words_mean, 1), quality=True),
     Column("prompt tokens, mean", lambda row: number(row.prompt_tokens_mean, 1)),
     Column("output tokens, mean", lambda row: number(row.output_tokens_mean, 1)),
-    Column("empty", lambda row: figures.name(row.empty_outputs)),
-    Column("cut at the limit", lambda row: figures.name(row.hit_limit)),
-    Column("copies", lambda row: figures.name(row.copied_outputs)),
-    Column("coverage", lambda row: number(row.coverage_mean, 2)),
-    Column("density", lambda row: number(row.density_mean, 1)),
-    Column("repetition", lambda row: number(row.repetition_mean, 2)),
+    Column("empty", lambda row: figures.name(row.empty_outputs), quality=True),
+    Column("cut at the limit", lambda row: figures.name(row.hit_limit), quality=True),
+    Column("copies", lambda row: figures.name(row.copied_outputs), quality=True),
+    Column("coverage", lambda row: number(row.coverage_mean, 2), quality=True),
+    Column("density", lambda row: number(row.density_mean, 1), quality=True),
+    Column("repetition", lambda row: number(row.repetition_mean, 2), quality=True),
 )
 
 TIME: tuple[Column[Row], ...] = (
@@ -91,6 +95,11 @@ RESOURCES: tuple[Column[Row], ...] = (
     Column("quantisation", lambda row: figures.name(row.quantization), text=True),
     Column("attention", lambda row: figures.name(row.attention), text=True),
 )
+
+
+def of(table: Table, columns: Sequence[Column[Row]]) -> tuple[Column[Row], ...]:
+    """The columns that a table can have: none of quality on random weights."""
+    return tuple(column for column in columns if not (table.synthetic and column.quality))
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ def across(lines: Sequence[Across]) -> tuple[Column[Across], ...]:
     for place, gpu in enumerate(lines[0].gpus):
         columns.append(Column(f"docs/s, {gpu}", partial(_speed_on, place)))
         columns += [Column(f"×, {gpu}", partial(_over_first, place))] if place else []
-        columns.append(Column(f"ROUGE-1 F1, {gpu}", partial(_rouge_on, place)))
+        columns += [] if lines[0].synthetic else [Column(f"ROUGE-1 F1, {gpu}", partial(_rouge_on, place))]
         columns += [Column(f"cost of 1,000, {gpu}", partial(_cost_on, place))] if priced else []
     return tuple(columns)
 

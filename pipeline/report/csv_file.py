@@ -19,6 +19,7 @@ _PLAIN: dict[str, Callable[[Table, Row], Any]] = {
     "run": lambda table, row: ", ".join(dict.fromkeys(launch.run for launch in row.launches)),
     "scenario": lambda table, row: table.scenario,
     "model": lambda table, row: table.model,
+    "synthetic": lambda table, row: table.synthetic,
     "dataset": lambda table, row: table.workload.dataset,
     "documents_sha256": lambda table, row: table.workload.documents_sha256,
     "prompt": lambda table, row: table.workload.prompt.name,

@@ -9,13 +9,23 @@ from pipeline.figures import number as number
 from pipeline.figures import one_line as one_line
 from pipeline.figures import printable as printable
 from pipeline.figures import speed as speed
-from pipeline.report.model import Row
+from pipeline.report.model import Row, Table
 from pipeline.results import LOG_FILE, Failure
 
 SCENARIOS: dict[Scenario, str] = {
     "single": "one document at a time",
     "offline": "all documents handed over at once",
 }
+
+
+def title(table: Table) -> str:
+    """How its documents were handed over, and whether its rows tell of speed alone."""
+    return f"{SCENARIOS[table.scenario]}{' (speed only)' if table.synthetic else ''}"
+
+
+def model(table: Table) -> str:
+    """The model, and whether its weights are random."""
+    return f"{table.model or 'no model'}{', random weights' if table.synthetic else ''}"
 
 
 def about(value: float) -> str:

@@ -1,5 +1,5 @@
-"""Which results can be compared at all: tables of one scenario, model, workload, launcher and machine, and in them the
-launches of each row.
+"""Which results can be compared at all: tables of one scenario, model, kind of weights (real or random), workload,
+launcher and machine, and in them the launches of each row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,6 +55,7 @@ class Group:
 
     scenario: Scenario
     model: str | None
+    synthetic: bool
     documents_sha256: str
     template: str
     max_new_tokens: int
@@ -69,6 +70,7 @@ class Group:
         return cls(
             one.scenario,
             one.model,
+            one.synthetic,
             work.documents_sha256,
             work.prompt.template,
             work.max_new_tokens,
@@ -79,7 +81,7 @@ class Group:
 
     @property
     def question(self) -> tuple[object, ...]:
-        """All but the model and the site."""
+        """All but the model, its weights and the site."""
         work = (self.documents_sha256, self.template, self.max_new_tokens)
         return (self.scenario, work, self.launcher, self.gpu)
 
@@ -109,7 +111,7 @@ def tables_of(jobs: Sequence[StoredJob]) -> dict[Group, list[StoredJob]]:
 
 
 def _home(group: Group, job: StoredJob, groups: Mapping[Group, Sequence[StoredJob]]) -> Group:
-    same = [other for other in groups if (other.question, other.model) == (group.question, group.model)]
+    same = [other for other in groups if replace(other, site=None) == replace(group, site=None)]
     of_run = [other for other in same if any(member.run_folder == job.run_folder for member in groups[other])]
     return next(iter(of_run or same), group)
 

@@ -12,7 +12,8 @@ _HOW_TO_READ = f"""\
 - **docs/s** is the only figure that ranks: completed documents over the time from handing over the first request to
   the last completion, the geometric mean over launches. Loading, compiling and an untimed warm-up come before it.
 - **single** gives an engine one document at a time, **offline** all of them at once. The two answer different
-  questions and are never ranked together; nor are two models, workloads, launchers or machines.
+  questions and are never ranked together; nor are two models, workloads, launchers or machines, nor random weights
+  and real ones.
 - **×** is the row's docs/s over the baseline's, launch by launch, over the same documents and prompt ids. An interval
   needs five launches (`--launches 5`), and so does saying from what **slowdown** on they would find one.
 - **ROUGE** is the plain mean of F1 over documents, without stemming, of the outputs that were timed. Read it against
@@ -56,7 +57,7 @@ def _jobs(tables: Sequence[Table]) -> str:
 def _section(table: Table, report: Report) -> str:
     work = table.workload
     facts = [
-        escape(table.model or "no model"),
+        escape(figures.model(table)),
         escape(work.dataset),
         figures.plural(work.docs, "document"),
         f"at most {figures.plural(work.max_new_tokens, 'new token')}",
@@ -64,10 +65,10 @@ def _section(table: Table, report: Report) -> str:
         f"launcher {escape(table.launcher)}",
     ]
     fastest = next((row for row in table.rows if row.standing == "ranked" and row.docs_per_s), None)
-    parts = [f"## {table.scenario} on {escape(table.gpu)}: {figures.SCENARIOS[table.scenario]}", " · ".join(facts)]
+    parts = [f"## {table.scenario} on {escape(table.gpu)}: {figures.title(table)}", " · ".join(facts)]
     if len(report.tables) > 1:
         parts.append(escape(table.answer))
-    parts.append(known(columns.ranking(table.baseline, report.currency), table.rows, fastest))
+    parts.append(known(columns.of(table, columns.ranking(table.baseline, report.currency)), table.rows, fastest))
     if table.notes:
         parts.append("\n".join(map(_note, table.notes)))
     for heading, text in (
@@ -111,7 +112,7 @@ def _more(table: Table) -> list[str]:
     if not done:
         return []
     sections = [
-        ("Quality and lengths", known(columns.QUALITY, done)),
+        ("Lengths" if table.synthetic else "Quality and lengths", known(columns.of(table, columns.QUALITY), done)),
         ("Time", known(columns.TIME, done)),
         ("Memory and settings", known(columns.RESOURCES, done)),
     ]

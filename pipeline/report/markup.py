@@ -17,11 +17,12 @@ _MARKUP = re.compile(r"[\\`*\[\]|~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+](?
 
 @dataclass(frozen=True)
 class Column(Generic[Item]):
-    """A column of a table of items. text: set to the left; figures stand to the right."""
+    """A column of a table of items. text: set to the left; figures stand to the right. quality: of what was written."""
 
     header: str
     cell: Callable[[Item], str]
     text: bool = False
+    quality: bool = False
 
 
 def escape(text: str) -> str:

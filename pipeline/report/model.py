@@ -158,6 +158,7 @@ class Note:
 class Table:
     """What can be compared: one scenario, model, workload, launcher and GPU.
 
+    synthetic: on random weights, which tell of speed, memory and energy alone: no row that runs a model has a score.
     rows: in the order of Standing, ranked ones fastest first. answer: the outcome in one sentence. baseline: the row
     that others are held against; None where it did not run. samples: docs/s of every launch and seconds of every
     repeat are in the rows' launches. documents: in the order of the workload.
@@ -165,6 +166,7 @@ class Table:
 
     scenario: Scenario
     model: str | None
+    synthetic: bool
     gpu: str
     workload: Workload
     launcher: str
@@ -199,7 +201,8 @@ class PublishedRow:
 class Across:
     """One experiment on several GPUs, in one scenario with one model: table by table, its docs/s.
 
-    group: what the tables have in common, in words; the lines of one group can stand in one table.
+    synthetic: see Table. group: what the tables have in common, in words; the lines of one group can stand in one
+    table.
     """
 
     experiment: str
@@ -209,6 +212,7 @@ class Across:
     cost_per_1000: tuple[float | None, ...]
     scenario: Scenario = "offline"
     model: str | None = None
+    synthetic: bool = False
     group: str = ""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from pipeline.comparison.stability import stability
+from pipeline.report import figures
 from pipeline.report.compare import Entry
 from pipeline.report.model import Note
 from pipeline.results import Result
@@ -12,7 +13,7 @@ def notes_on(entries: Sequence[Entry]) -> tuple[Note, ...]:
     """Notes on the rows of one table, warnings first."""
     done = [entry for entry in entries if entry.row.status == "ok"]
     notes = [
-        *_synthetic_weights(done),
+        *_random_weights(done),
         *_incomplete(done),
         *_lost_launches(done),
         *_own_warnings(entries),
@@ -107,12 +108,13 @@ def _different_dtypes(entries: Sequence[Entry]) -> list[Note]:
     return [Note("dtype differs: " + "; ".join(f"{', '.join(names)} in {dtype}" for dtype, names in groups))]
 
 
-def _synthetic_weights(entries: Sequence[Entry]) -> list[Note]:
-    return [
-        Note(f"{entry.row.experiment}: weights are random, so its ROUGE says nothing", warning=True)
-        for entry in entries
-        if entry.row.weights_kind == "synthetic"
-    ]
+def _random_weights(entries: Sequence[Entry]) -> list[Note]:
+    jobs = [entry.first.result.job for entry in entries if entry.first.result.job.synthetic]
+    if not jobs:
+        return []
+    length = figures.plural(jobs[0].workload.max_new_tokens, "new token")
+    text = f"the weights are random, so quality is unknown and every document got all of its {length}"
+    return [Note(f"speed only: {text}", warning=True)]
 
 
 def _rounded_weights(entries: Sequence[Entry]) -> list[Note]:

@@ -60,8 +60,9 @@ def beside_published(published: PublishedTables, entries: Sequence[Entry]) -> tu
 
 
 def _is_related(published: PublishedTables, entry: Entry) -> bool:
+    """Random weights are not: every document gets all its new tokens, where the published runs ended by themselves."""
     job = entry.first.result.job
-    return job.model == published.model or (job.model is not None and job.preset is not None)
+    return not job.synthetic and (job.model == published.model or (job.model is not None and job.preset is not None))
 
 
 def _beside(published: PublishedTables, row: PublishedEntry, entries: Sequence[Entry]) -> PublishedRow:

@@ -28,12 +28,16 @@ _EDGE = 1
 
 @dataclass(frozen=True)
 class _Column:
-    """header: at most two lines. keep: columns with a lower figure are dropped first where the terminal is narrow."""
+    """header: at most two lines. keep: columns with a lower figure are dropped first where the terminal is narrow.
+
+    quality: of what was written; left out on random weights.
+    """
 
     header: str
     cell: Callable[[Row], str]
     keep: int
     justify: Literal["left", "right"] = "right"
+    quality: bool = False
 
     def width(self, rows: Sequence[Row]) -> int:
         return max(cell_len(text) for text in (*self.header.split("\n"), *(self.cell(row) for row in rows)))
@@ -44,10 +48,10 @@ _COLUMNS = (
     _Column("optimisation", lambda row: figures.name(row.optimization), 40, "left"),
     _Column("docs/s", lambda row: figures.speed(figures.value(row.docs_per_s)), 100),
     _Column("GPU", lambda row: figures.name(row.gpu), 80, "left"),
-    _Column("ROUGE-1\nF1", lambda row: number(row.score("rouge1_f1"), 3), 90),
+    _Column("ROUGE-1\nF1", lambda row: number(row.score("rouge1_f1"), 3), 90, quality=True),
     _Column("times\nbaseline", lambda row: figures.times(row.speed_ratio), 65),
     _Column("95%\ninterval", lambda row: figures.ends(figures.interval(row.speed_ratio), 2), 25),
-    _Column("gate", figures.verdict, 55, "left"),
+    _Column("gate", figures.verdict, 55, "left", quality=True),
     _Column("dtype", lambda row: figures.name(row.dtype), 35, "left"),
     _Column("batch\nsize", lambda row: figures.name(row.batch_size), 45),
     _Column("memory\nGiB", lambda row: figures.gib(row.memory.peak), 60),
@@ -88,7 +92,7 @@ def render(report: Report, console: Console) -> None:
     for table in report.tables:
         console.print()
         _print_heading(table, console)
-        console.print(_grid(table.rows, console.width))
+        console.print(_grid(table, console.width))
         for word, standing in (("below the line", "below"), ("failed", "failed"), ("skipped", "skipped")):
             _print_reasons(word, [row for row in table.rows if row.standing == standing], console)
         _print_notes(table.notes, console)
@@ -98,20 +102,20 @@ def render(report: Report, console: Console) -> None:
 def _print_heading(table: Table, console: Console) -> None:
     work = table.workload
     facts = [
-        table.model or "no model",
+        figures.model(table),
         work.dataset,
         figures.plural(work.docs, "document"),
         f"at most {figures.plural(work.max_new_tokens, 'new token')}",
         f"launcher {table.launcher}",
     ]
-    place = f" on {figures.one_line(table.gpu)}: {figures.SCENARIOS[table.scenario]}"
+    place = f" on {figures.one_line(table.gpu)}: {figures.title(table)}"
     heading = Text.assemble((table.scenario, "bold"), place)
     console.print(Padding(heading, (0, _EDGE)))
     console.print(Padding(Text(figures.one_line(" · ".join(facts)), style="dim"), (0, _EDGE)))
 
 
-def _grid(rows: Sequence[Row], width: int) -> Grid:
-    columns = _fitting(rows, width)
+def _grid(table: Table, width: int) -> Grid:
+    rows, columns = table.rows, _fitting(table, width)
     grid = Grid(box=box.HORIZONTALS, padding=(0, _PADDING, 0, 0), border_style="dim", header_style="bold")
     for column in columns:
         grid.add_column(column.header, justify=column.justify, no_wrap=True, vertical="bottom", overflow="ellipsis")
@@ -122,14 +126,15 @@ def _grid(rows: Sequence[Row], width: int) -> Grid:
     return grid
 
 
-def _fitting(rows: Sequence[Row], width: int) -> list[_Column]:
+def _fitting(table: Table, width: int) -> list[_Column]:
     """The columns with a figure that fit beside each other, in their order; the most important one always."""
     columns = [
         column
         for column in _COLUMNS
-        if column.keep >= _ALWAYS or any(column.cell(row) != figures.UNKNOWN for row in rows)
+        if (column.keep >= _ALWAYS or any(column.cell(row) != figures.UNKNOWN for row in table.rows))
+        and not (table.synthetic and column.quality)
     ]
-    while len(columns) > 1 and _total_width(columns, rows) > width:
+    while len(columns) > 1 and _total_width(columns, table.rows) > width:
         columns.remove(min(columns, key=lambda column: column.keep))
     return columns
 

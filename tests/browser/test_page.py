@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from pipeline.report.html import pdf, to_pdf
 from pipeline.report.model import Report
 from tests.browser.conftest import OpenPage, written
-from tests.browser.factory import BELOW, RANKED, make_report, two_scenarios
+from tests.browser.factory import BELOW, RANKED, make_report, on_random_weights, two_scenarios
 
 USABLE_S = 2.0
 PHONE = {"viewport": {"width": 390, "height": 844}}
@@ -384,6 +384,19 @@ def test_the_page_of_a_run_in_which_nothing_came_through_says_so(open_page: Open
     expect(page.locator(".failure")).to_be_visible()
     expect(page.locator("#documents")).to_be_hidden()
     assert page.locator("#table-0 table").count() == 0
+
+
+def test_the_page_of_random_weights_says_speed_only_and_shows_nothing_of_quality(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(written(on_random_weights(make_report(3)), tmp_path / "report.html")).page
+    expect(page.locator("#table-0-heading")).to_have_text("All documents handed over at once (speed only)")
+    expect(page.locator("#table-0 .facts")).to_contain_text("llama-2-7b-chat, random weights")
+    expect(page.locator("dl.key")).to_contain_text("speed only")
+    expect(page.locator("#documents")).to_be_hidden()
+    expect(page.get_by_role("link", name="Documents")).to_be_hidden()
+    expect(page.locator("#table-0")).not_to_contain_text("ROUGE")
+    expect(page.get_by_role("checkbox", name="Quality")).to_have_count(0)
 
 
 def test_a_tables_headers_are_painted_on_every_page_of_print(open_page: OpenPage) -> None:

@@ -74,6 +74,13 @@ def test_another_machines_answer_to_the_same_question_is_kept(folder: RunFolder)
     assert {path.name for path in results} == {"here", "there"}
 
 
+def test_answers_on_real_and_on_random_weights_are_both_kept(folder: RunFolder) -> None:
+    for name, synthetic in (("real", False), ("random", True)):
+        leave(folder, name, make_result("none", synthetic=synthetic))
+    results, _ = folder.results_of_all_jobs()
+    assert {path.name for path in results} == {"real", "random"}
+
+
 def test_a_damaged_run_file_is_read_as_none_and_left_as_it_is(folder: RunFolder) -> None:
     (folder.path / RUN_FILE).write_text("{")
     record, fault = folder.noted()

@@ -12,12 +12,15 @@ def on_both(**overrides: object) -> list[Result]:
     return [make_result("none", gpu=gpu, gpu_name=gpu.upper(), **overrides) for gpu in ("t4", "a100")]
 
 
+def section(*results: Result) -> str:
+    """The page's comparisons."""
+    page = html.render(make_report(results))
+    return page[page.index('<section id="across"') : page.index('<section id="documents"')]
+
+
 def headings(*results: Result) -> list[str]:
     """Those of the page's comparisons."""
-    page = html.render(make_report(results))
-    return re.findall(
-        r"<h3>([^<]*)</h3>", page[page.index('<section id="across"') : page.index('<section id="documents"')]
-    )
+    return re.findall(r"<h3>([^<]*)</h3>", section(*results))
 
 
 def test_comparisons_are_told_apart_by_what_differs_between_them() -> None:
@@ -46,3 +49,19 @@ def test_each_comparison_is_a_table_of_the_page_under_what_tells_it_apart() -> N
 
 def test_the_only_comparison_of_a_page_needs_no_heading() -> None:
     assert headings(*on_both()) == []
+
+
+def test_random_weights_are_told_from_real_ones() -> None:
+    assert headings(*on_both(), *on_both(synthetic=True)) == [
+        "offline, gemma-3-270m, real weights",
+        "offline, gemma-3-270m, random weights",
+    ]
+
+
+def test_a_comparison_on_random_weights_alone_says_so() -> None:
+    assert headings(*on_both(synthetic=True)) == ["offline, gemma-3-270m, random weights"]
+
+
+def test_a_comparison_on_random_weights_has_no_scores() -> None:
+    assert section(*on_both()).count("<small>ROUGE-1 F1</small>") == 2
+    assert "<small>ROUGE-1 F1</small>" not in section(*on_both(synthetic=True))

@@ -148,6 +148,35 @@ def test_prompts_of_one_name_are_told_apart_by_their_fingerprints() -> None:
     assert len(set(marks)) == 2
 
 
+def test_random_weights_are_said_first_and_quality_is_not_spoken_of() -> None:
+    said = answer(*launched("none", 1.0, SCORES, synthetic=True), *launched("vllm", 2.1, SCORES, synthetic=True))
+    assert said == (
+        "Speed only, on random weights: on this CPU, vllm does 1.1 documents a second, 2.1 times the baseline at the "
+        "same batch (95% interval 2.1 to 2.1)."
+    )
+
+
+def test_a_baseline_on_random_weights_that_nothing_beats_is_for_speed_only() -> None:
+    said = answer(make_result("none", 0.5, synthetic=True), make_result("8-bit", 0.25, synthetic=True))
+    assert said == (
+        "Speed only, on random weights: on this CPU, the baseline none does 0.5 documents a second; nothing that is "
+        "ranked is faster, and 8-bit comes closest with 0.5 times that."
+    )
+
+
+def test_tables_on_real_and_on_random_weights_are_told_apart() -> None:
+    assert answer(make_result("none", 0.5), make_result("none", 0.6, synthetic=True)) == (
+        "The fastest is none with 0.5 documents a second (real weights); none with 0.6 documents a second (random "
+        "weights)."
+    )
+
+
+def test_several_tables_on_random_weights_are_all_said_to_be() -> None:
+    said = answer(make_result("none", 0.5, synthetic=True), make_result("none", 0.4, synthetic=True, scenario="single"))
+    assert "(offline, random weights)" in said
+    assert "(single, random weights)" in said
+
+
 def test_no_results_are_said() -> None:
     assert answer() == "No results."
 

@@ -46,6 +46,17 @@ def test_intervals_and_differences_have_columns_of_their_own() -> None:
     assert row["output_tokens_difference"] == "0.0"
 
 
+def test_rows_on_random_weights_say_so_those_that_never_ran_too() -> None:
+    found = rows(
+        make_result("none"), make_result("none", synthetic=True), make_result("vllm", status="failed", synthetic=True)
+    )
+    assert [(row["experiment"], row["synthetic"]) for row in found] == [
+        ("none", "False"),
+        ("none", "True"),
+        ("vllm", "True"),
+    ]
+
+
 def test_signs_of_degenerate_outputs_have_columns() -> None:
     figures = {"empty_outputs": 1, "hit_limit": 2, "copied_outputs": 3, "coverage_mean": 0.5, "density_mean": 4.5}
     [row] = rows(make_result("none", **figures, repetition_mean=0.25))

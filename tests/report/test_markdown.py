@@ -144,6 +144,33 @@ def test_warnings_are_marked() -> None:
     assert "- **Warning:** none: latency varies" in report([make_result(warnings=("latency varies",))])
 
 
+def test_random_weights_are_speed_only_in_the_heading_and_below_it() -> None:
+    text = report([make_result("none", synthetic=True)])
+    assert (
+        "## offline on cpu: all documents handed over at once (speed only)\n\ngemma-3-270m, random weights · " in text
+    )
+
+
+def test_a_table_on_random_weights_has_lengths_and_nothing_of_quality() -> None:
+    text = report([make_result("none", synthetic=True), make_result("lead-3", rouge1_f1=0.2311)])
+    table = text[text.index("## offline") : text.index("## How to read this")]
+    assert "### Lengths" in table
+    assert cells(table, "none")[1] == ["none", "515.4", "61.0"]
+    assert not any(word in table for word in ("ROUGE", "gate", "### Quality", "0.231"))
+
+
+def test_machines_with_random_weights_stand_side_by_side_by_speed_alone() -> None:
+    text = report(
+        [
+            make_result("none", speed, gpu=gpu, gpu_name=gpu, synthetic=True)
+            for gpu, speed in (("t4", 0.5), ("a100", 2.0))
+        ]
+    )
+    section = text[text.index("## Across machines") :]
+    assert cells(section, "none")[0] == ["none", "0.500", "2.000", "4.00×"]
+    assert "offline, gemma-3-270m, random weights" in section
+
+
 def test_a_label_is_shown_before_any_figure() -> None:
     text = report(RESULTS, label="demo: 6 documents, 64 new tokens; too few to conclude from")
     assert text.index("demo: 6 documents") < text.index("| experiment")

@@ -13,10 +13,11 @@ from pipeline.report.html import bars, cells, columns, distributions, pareto, re
 from pipeline.report.html.documents import documents_json
 from pipeline.report.html.keyfigures import key_figures
 from pipeline.report.model import Document, Report, TimeSplit
-from tests.browser.factory import BELOW, RANKED, make_report
+from tests.browser.factory import BELOW, RANKED, make_report, on_random_weights
 
 REPORT = make_report(50)
 TABLE = REPORT.tables[0]
+RANDOM = on_random_weights(REPORT)
 CHARTS = {
     "pareto": pareto.draw,
     "speed": speeds.draw,
@@ -213,6 +214,37 @@ def test_columns_without_a_figure_in_any_row_are_named_and_left_out() -> None:
     kept, left_out = columns.known(columns.groups(REPORT, TABLE), rows)
     assert "Energy" in left_out
     assert "Energy" not in [column.header for group in kept for column in group.columns]
+
+
+@pytest.mark.parametrize(("name", "drawn"), [(name, name != "pareto") for name in CHARTS])
+def test_random_weights_have_every_chart_but_that_of_quality(name: str, drawn: bool) -> None:
+    assert (CHARTS[name](RANDOM.tables[0], name) is not None) == drawn
+
+
+def test_columns_of_quality_are_none_of_random_weights_though_a_reference_line_has_figures() -> None:
+    kept, left_out = columns.known(columns.groups(RANDOM, RANDOM.tables[0]), RANDOM.tables[0].rows)
+    assert RANDOM.tables[0].rows[-3].score("rouge1_f1") is not None
+    assert "quality" not in [group.name for group in kept]
+    headers = [column.header for group in kept for column in group.columns] + left_out
+    assert not any(re.search("ROUGE|BERT|Gate|Empty|Copied|Coverage", header) for header in headers)
+    assert [column.header for group in kept for column in group.columns if group.name == "outputs"] == [
+        "Documents",
+        "Prompt",
+        "Output",
+    ]
+
+
+def test_the_key_figures_of_random_weights_say_speed_only_in_place_of_quality() -> None:
+    labels = [one.label for one in key_figures(TABLE)]
+    random = [(one.label, one.text) for one in key_figures(RANDOM.tables[0])]
+    assert labels[2] == "ROUGE-1 F1"
+    assert random[2] == ("quality is not known", "speed only")
+
+
+def test_what_was_written_on_random_weights_is_not_in_the_page() -> None:
+    value = json.loads(documents_json(replace(RANDOM, tables=(*RANDOM.tables, TABLE))))
+    assert [table["name"] for table in value["tables"]] == ["real weights"]
+    assert json.loads(documents_json(RANDOM)) == {"texts": [], "tables": []}
 
 
 def test_documents_that_tables_share_are_written_once() -> None:

@@ -105,6 +105,13 @@ def test_another_models_runs_have_no_published_figures() -> None:
     assert beside(make_result("none"), make_result("lead-3")) == []
 
 
+def test_random_weights_stand_beside_no_published_figure() -> None:
+    ours = make_result("none", workload=WORK, docs=100, packages={}, **LLAMA)
+    random = make_result("vllm-awq", workload=WORK, docs=100, packages={}, synthetic=True, **LLAMA)
+    assert beside(random) == []
+    assert find(beside(ours, random), "vllm-awq", "a100-40gb").reproduced_docs_per_s is None
+
+
 def test_a_mistake_in_the_file_is_named_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "published.yaml"
     path.write_text("model: m\ndataset: d\nrows:\n  - {experiment: none, gpu: t4, documents: many}\n")

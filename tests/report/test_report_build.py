@@ -82,6 +82,7 @@ def test_fastest_first_then_below_the_line_then_references_then_failures_then_sk
     [
         {"scenario": "single"},
         {"model": "llama-2-7b-chat"},
+        {"synthetic": True},
         {"launcher": "docker"},
         {"gpu": "a100"},
         {"gpu_name": "NVIDIA A100-SXM4-40GB"},
@@ -119,6 +120,20 @@ def test_a_reference_line_stands_in_every_table_of_its_workload_and_machine() ->
         make_result("lead-3"),
     ]
     assert [names(item) for item in tables(results)] == [["none", "lead-3"], ["none", "lead-3"], ["none"], ["none"]]
+
+
+def test_a_reference_line_stands_beside_real_and_beside_random_weights() -> None:
+    found = tables([make_result("none"), make_result("none", synthetic=True), make_result("lead-3")])
+    assert [(item.synthetic, names(item)) for item in found] == [
+        (False, ["none", "lead-3"]),
+        (True, ["none", "lead-3"]),
+    ]
+
+
+def test_a_job_on_random_weights_that_failed_early_stands_with_those_on_random_weights() -> None:
+    results = [make_result("none"), make_result("none", synthetic=True)]
+    failed = make_result("vllm", status="failed", synthetic=True)
+    assert [names(item) for item in tables([*results, failed])] == [["none"], ["none", "vllm"]]
 
 
 def test_a_reference_line_beside_a_gpu_stands_in_the_gpus_table() -> None:
@@ -400,9 +415,15 @@ def test_equal_outputs_pass_the_gate() -> None:
 
 
 def test_random_weights_have_no_gate() -> None:
-    weights = Weights("synthetic", "c" * 64)
-    rows = [with_scores(name, SCORES, weights=weights) for name in ("none", "vllm")]
-    assert row_of(table(rows), "vllm").gate is None
+    row = row_of(table([with_scores(name, SCORES, synthetic=True) for name in ("none", "vllm")]), "vllm")
+    assert (row.gate, row.differences) == (None, {})
+
+
+def test_random_weights_are_ranked_by_speed() -> None:
+    results = [make_result("none", 0.5, synthetic=True), make_result("vllm", 2.0, synthetic=True)]
+    [vllm, none] = table(results).rows
+    assert [(row.experiment, row.standing) for row in (vllm, none)] == [("vllm", "ranked"), ("none", "ranked")]
+    assert vllm.speed_ratio is not None and vllm.speed_ratio.value == 4.0
 
 
 # documents
@@ -431,6 +452,14 @@ def test_tables_that_differ_by_the_machine_alone_are_set_side_by_side() -> None:
     assert [rate.value if rate else None for rate in vllm.docs_per_s] == [None, 4.0]
 
 
+def test_machines_are_compared_on_real_or_on_random_weights_never_on_both() -> None:
+    results = [
+        make_result("none", gpu="t4", gpu_name="Tesla T4"),
+        make_result("none", gpu="a100", gpu_name="NVIDIA A100-SXM4-40GB", synthetic=True),
+    ]
+    assert make_report(results).across == ()
+
+
 def test_one_machine_is_compared_with_no_other() -> None:
     assert make_report([make_result("none"), make_result("none", scenario="single")]).across == ()
 
@@ -455,10 +484,17 @@ def test_round_to_nearest_weights_are_noted_with_their_perplexities() -> None:
     assert "perplexity 15.0 against the original's 9.4" in said
 
 
-def test_random_weights_are_a_warning() -> None:
-    note = table([make_result("vllm", weights=Weights("synthetic", "c" * 64))]).notes[0]
+def test_random_weights_are_one_warning_of_the_table() -> None:
+    found = table([make_result(name, synthetic=True) for name in ("none", "vllm")])
+    [note] = [note for note in found.notes if "random" in note.text]
     assert note.warning
-    assert "random" in note.text
+    assert note.text == (
+        "speed only: the weights are random, so quality is unknown and every document got all of its 64 new tokens"
+    )
+
+
+def test_random_weights_are_not_compared_with_a_reference_lines_score() -> None:
+    assert "ROUGE" not in notes(table([make_result("none", synthetic=True), make_result("lead-3")]))
 
 
 def test_incomplete_rows_are_a_warning() -> None:

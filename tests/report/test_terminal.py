@@ -96,6 +96,13 @@ def test_a_small_figure_is_not_rounded_to_0() -> None:
     assert "<0.001" in line_of(shown([make_result("none", 0.0001)]), "none ")
 
 
+def test_random_weights_are_speed_only_and_have_no_column_of_quality() -> None:
+    text = shown([make_result("none", synthetic=True), make_result("lead-3")])
+    assert "offline on cpu: all documents handed over at once (speed only)" in text
+    assert "gemma-3-270m, random weights · howto_en" in text
+    assert "ROUGE-1" not in text
+
+
 def test_failures_show_class_phase_message_hint_and_log() -> None:
     text = shown(RESULTS)
     assert "cuda_oom during generate: CUDA out of memory. Tried to allocate 2.00 GiB" in text

@@ -1,7 +1,7 @@
 """The columns of the ranked table, in groups that a reader can show and hide."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.figures import GIB, number
 from pipeline.measures import Distribution
@@ -14,13 +14,14 @@ NOT_TIMED = "not timed"
 
 @dataclass(frozen=True)
 class Column:
-    """unit: stands under the header. tip: what the figure means."""
+    """unit: stands under the header. tip: what the figure means. quality: of what was written."""
 
     header: str
     cell: Callable[[Row], Cell]
     unit: str | None = None
     tip: str | None = None
     text: bool = False
+    quality: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,21 @@ class Group:
 
 
 def groups(report: Report, table: Table) -> tuple[Group, ...]:
-    """All columns that a table could have."""
-    return (
+    """All columns that a table could have: none of quality on random weights."""
+    found = (
         Group("published", "Result", _published(table), shown=True, always=True),
         Group("comparison", "Comparison", _comparison(table), shown=True),
         Group("resources", "Resources", _resources(report), shown=True),
         Group("quality", "Quality", _QUALITY),
-        Group("outputs", "Outputs", _OUTPUTS),
+        Group("outputs", "Outputs", (*_LENGTHS, *_WRITTEN)),
         Group("latency", "Latency", _LATENCY),
         Group("memory", "Memory", _MEMORY),
         Group("time", "Time", _TIME),
         Group("settings", "Settings", _SETTINGS),
     )
+    if not table.synthetic:
+        return found
+    return tuple(replace(one, columns=tuple(column for column in one.columns if not column.quality)) for one in found)
 
 
 def known(found: Sequence[Group], rows: Sequence[Row]) -> tuple[list[Group], list[str]]:
@@ -80,7 +84,13 @@ def _published(table: Table) -> tuple[Column, ...]:
         ),
         Column("Speed", speed, "docs/s", "Documents over the time from the first handed over to the last completed."),
         Column("GPU", lambda row: word(row.gpu), text=True),
-        Column("ROUGE-1", _score("rouge1_f1", 4), "F1", "Mean over documents, rouge-score without stemming."),
+        Column(
+            "ROUGE-1",
+            _score("rouge1_f1", 4),
+            "F1",
+            "Mean over documents, rouge-score without stemming.",
+            quality=True,
+        ),
     )
 
 
@@ -99,6 +109,7 @@ def _comparison(table: Table) -> tuple[Column, ...]:
             lambda row: difference(row.differences.get("rouge1_f1"), 4, why),
             "F1, paired",
             "The mean of the documents' differences from the baseline, with its 95% interval.",
+            quality=True,
         ),
         Column(
             "Gate",
@@ -106,6 +117,7 @@ def _comparison(table: Table) -> tuple[Column, ...]:
             None,
             "Whether quality is kept: every ROUGE and the length of outputs, by their intervals.",
             text=True,
+            quality=True,
         ),
     )
 
@@ -194,7 +206,11 @@ def _spread(value: Callable[[Row], Distribution | None], decimals: int, factor: 
     return cell
 
 
-_QUALITY = (
+def _of_quality(*columns: Column) -> tuple[Column, ...]:
+    return tuple(replace(column, quality=True) for column in columns)
+
+
+_QUALITY = _of_quality(
     Column("ROUGE-2", _score("rouge2_f1", 4), "F1"),
     Column("ROUGE-2 change", _change("rouge2_f1", 4), "F1, paired"),
     Column("ROUGE-L", _score("rougeL_f1", 4), "F1"),
@@ -204,10 +220,12 @@ _QUALITY = (
     Column("BERTScore", _score("bertscore_f1", 4), "F1"),
     Column("Output length change", _change("output_tokens", 1), "tokens, paired"),
 )
-_OUTPUTS = (
+_LENGTHS = (
     Column("Documents", lambda row: _documents(row), "completed"),
     Column("Prompt", lambda row: figure(row.prompt_tokens_mean, 1), "tokens, mean"),
     Column("Output", lambda row: figure(row.output_tokens_mean, 1), "tokens, mean"),
+)
+_WRITTEN = _of_quality(
     Column("Output", lambda row: figure(row.output_words_mean, 1), "words, mean"),
     Column("Empty", lambda row: figure(row.empty_outputs, 0), "outputs"),
     Column("Cut off", lambda row: figure(row.hit_limit, 0), "outputs", "Ended by the limit of new tokens."),

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.figures import printable
 from pipeline.report.model import Document, Output, Report, Table
+from pipeline.report.telling import weights_of
 
 SCORES = ("rouge1_f1", "rouge2_f1", "rougeL_f1")
 
@@ -13,12 +14,13 @@ SCORES = ("rouge1_f1", "rouge2_f1", "rougeL_f1")
 def documents_json(report: Report) -> str:
     """{texts: [[document, reference]], tables: [{name, experiments, baseline, documents: [[id, text, [output]]]}]}.
 
-    text: a position in texts, since several tables may share their documents. output: as _output gives it, in the
+    Tables on random weights are left out, since what was written there means nothing. text: a position in texts, since
+    several tables may share their documents. output: as _output gives it, in the
     order of experiments. No markup can begin or end in it, so that no text leaves the element that holds it.
     """
     texts: dict[tuple[str | None, str | None], int] = {}
     named = zip(report.tables, table_names(report.tables), strict=True)
-    tables = [_table(table, name, texts) for table, name in named if table.documents]
+    tables = [_table(table, name, texts) for table, name in named if table.documents and not table.synthetic]
     value = {"texts": [[_text(part) for part in pair] for pair in texts], "tables": tables}
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return written.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
@@ -31,6 +33,7 @@ def table_names(tables: Sequence[Table]) -> list[str]:
             table.scenario,
             table.gpu,
             table.model or "no model",
+            weights_of(table),
             f"{table.workload.dataset}, {table.workload.docs:,} documents",
             f"prompt {table.workload.prompt.name}",
             f"{table.workload.max_new_tokens:,} new tokens",

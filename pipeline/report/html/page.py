@@ -72,7 +72,9 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
         finalize=_without_control,
     )
-    environment.filters.update(line=one_line, plural=figures.plural, log_link=log_link)
+    environment.filters.update(
+        line=one_line, plural=figures.plural, log_link=log_link, title=figures.title, model=figures.model
+    )
     names = table_names(report.tables)
     views = [_view(report, table, f"table-{place}", names[place]) for place, table in enumerate(report.tables)]
     return environment.get_template("page.html").render(
@@ -83,7 +85,6 @@ def render(report: Report) -> str:
             dict.fromkeys((w.dataset, w.documents_sha256, w.seed) for w in (table.workload for table in report.tables))
         ),
         across=grouped(report.across),
-        scenarios=figures.SCENARIOS,
         style=style,
         script=script,
         policy=_policy(style, script),

@@ -20,6 +20,7 @@ class Reporting:
     """How a report is made. output: the folder for its files, None for the run's own. formats: of FORMATS.
 
     baseline, margin: None where they weren't given. prices: an hour's, by the GPU's name; price: of any other machine.
+    texts: whether the documents' texts are in it.
     """
 
     output: Path | None
@@ -29,6 +30,7 @@ class Reporting:
     price: float | None
     prices: Mapping[str, float]
     currency: str
+    texts: bool
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +62,11 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         help="what an hour of the machine costs, for the cost of 1,000 documents; repeatable, a GPU each",
     )
     group.add_argument("--currency", default="USD", metavar="NAME", help="of the price (default: %(default)s)")
+    group.add_argument(
+        "--without-texts",
+        action="store_true",
+        help="leave out the texts of documents, references and summaries, to share a report over confidential ones",
+    )
 
 
 def parse_reporting(given: argparse.Namespace, catalog: Catalog, action: str) -> Reporting:
@@ -91,6 +98,7 @@ def parse_reporting(given: argparse.Namespace, catalog: Catalog, action: str) ->
         price=prices.pop("", None),
         prices=prices,
         currency=given.currency,
+        texts=not given.without_texts,
     )
 
 

@@ -25,7 +25,8 @@ class Options:
     """How to read the results.
 
     margin: the loss of a score, as a share of the baseline's, that the accuracy gate allows. prices: an hour's, by the
-    GPU's name; price: of any other machine, None where it isn't known.
+    GPU's name; price: of any other machine, None where it isn't known. texts: whether the report holds those of the
+    documents, their references and their summaries.
     """
 
     baseline: str = BASELINE
@@ -33,6 +34,7 @@ class Options:
     price: float | None = None
     prices: Mapping[str, float] = field(default_factory=dict)
     currency: str = "USD"
+    texts: bool = True
 
     def price_per_hour(self, gpu: str) -> float | None:
         """Of that GPU; None without one."""
@@ -62,6 +64,7 @@ def build(
         software=software(results),
         price_per_hour=next(iter(used)) if len(used) == 1 else None,
         currency=options.currency if used - {None} else None,
+        texts=options.texts,
     )
 
 
@@ -90,6 +93,7 @@ def _table(
     rows = tuple(entry.row for entry in entries)
     price = options.price_per_hour(group.gpu)
     cost = [] if price is None else [Note(f"cost at {number(price, 2)} {options.currency} an hour")]
+    documents = _documents(entries, texts.get(work.documents_sha256, {}))
     table = Table(
         scenario=group.scenario,
         model=group.model,
@@ -102,7 +106,7 @@ def _table(
         notes=(*notes_on(entries), *cost),
         answer="",
         baseline=baseline.row.experiment if baseline else None,
-        documents=_documents(entries, texts.get(work.documents_sha256, {})),
+        documents=documents if options.texts else _without_texts(documents),
     )
     return replace(table, answer=answer_of(table, options.baseline))
 
@@ -136,4 +140,17 @@ def _documents(entries: Sequence[Entry], articles: Mapping[str, Article]) -> tup
         )
         for name, made in outputs.items()
         if made
+    )
+
+
+def _without_texts(documents: Sequence[Document]) -> tuple[Document, ...]:
+    """Their figures alone; each is called by its place, since an id may be a title or an address."""
+    return tuple(
+        Document(
+            id=str(place),
+            document=None,
+            reference=None,
+            outputs={name: replace(output, text=None) for name, output in document.outputs.items()},
+        )
+        for place, document in enumerate(documents, start=1)
     )

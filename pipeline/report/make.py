@@ -63,5 +63,6 @@ def read_runs(runs: Sequence[RunContent], output: Path) -> tuple[list[StoredRun]
 
 def report_on(stored: Sequence[StoredRun], data: Path, options: Options) -> tuple[Report, list[str]]:
     """The report over runs that were read, and what of their datasets could not be."""
-    texts, absent = read_texts(data, [job.result.job.workload for run in stored for job in run.jobs])
+    workloads = [job.result.job.workload for run in stored for job in run.jobs] if options.texts else []
+    texts, absent = read_texts(data, workloads)
     return build(stored, texts, read_published(), options, now_utc()), absent

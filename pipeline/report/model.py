@@ -125,7 +125,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Document:
-    """One document and what each experiment made of it. document, reference: None where the dataset isn't at hand."""
+    """One document and what each experiment made of it.
+
+    id: the dataset's; in a report without texts its place, from 1. document, reference: None where the dataset isn't at
+    hand, and in a report without texts.
+    """
 
     id: str
     document: str | None
@@ -135,9 +139,9 @@ class Document:
 
 @dataclass(frozen=True)
 class Output:
-    """An experiment's summary of a document, of its first launch."""
+    """An experiment's summary of a document, of its first launch. text: None in a report without texts."""
 
-    text: str
+    text: str | None
     finish_reason: str
     output_tokens: int | None
     latency_s: float | None
@@ -218,7 +222,11 @@ class Across:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report says. commands: that made the runs. currency: of the price, None without one."""
+    """Everything that a report says.
+
+    commands: that made the runs. currency: of the price, None without one. texts: False where those of documents,
+    references and summaries were left out, as was asked for.
+    """
 
     runs: tuple[str, ...]
     labels: tuple[str, ...]
@@ -232,3 +240,4 @@ class Report:
     software: tuple[Software, ...]
     price_per_hour: float | None = None
     currency: str | None = None
+    texts: bool = True

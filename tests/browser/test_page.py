@@ -399,6 +399,15 @@ def test_the_page_of_random_weights_says_speed_only_and_shows_nothing_of_quality
     expect(page.get_by_role("checkbox", name="Quality")).to_have_count(0)
 
 
+def test_a_page_without_texts_has_no_view_of_documents_and_says_why(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(written(replace(make_report(3), texts=False), tmp_path / "report.html")).page
+    expect(page.locator("#documents")).to_be_hidden()
+    expect(page.get_by_role("link", name="Documents")).to_be_hidden()
+    expect(page.locator("#method")).to_contain_text("--without-texts")
+    assert (make_report(3).tables[0].documents[0].reference or "") not in page.content()
+    expect(page.get_by_role("heading", name="Latency", exact=True)).to_be_visible()
+
+
 def test_a_tables_headers_are_painted_on_every_page_of_print(open_page: OpenPage) -> None:
     page = open_page().page
     page.emulate_media(media="print")

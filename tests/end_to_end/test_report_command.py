@@ -11,9 +11,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator import main
+from orchestrator import report as end_with_report
 from pipeline.bertscore import BertScores, BertScoreSettings, BertScoreSummary, write_scores
+from pipeline.catalog import load_catalog
 from pipeline.documents import choose, fingerprint, read_documents
 from pipeline.files import sha256_file
+from pipeline.host.arguments import parse
+from pipeline.host.launchers.choose import LAUNCHERS
+from pipeline.host.runs import open_runs
+from pipeline.report.watch import LineWatcher
 from pipeline.results import Result, write_documents, write_result
 from tests.builders import make_documents, make_result, make_workload
 from tests.conftest import REPOSITORY
@@ -159,6 +165,29 @@ def test_a_browser_that_prints_nothing_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert report(results, "mine", "--formats", "pdf") == 0
     assert f"report.pdf was left out: {browser} did not print the page" in capsys.readouterr().err
+
+
+TEXT = "A summary of article"
+
+
+def test_texts_that_are_left_out_are_in_no_file_and_their_datasets_are_not_missed(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = ("--results", str(results), "--data", str(tmp_path / "nowhere"))
+    assert main(["--report", "mine", "--formats", "html,md,csv", *nowhere]) == 0
+    assert "documents and references of howto_en are not shown" in capsys.readouterr().err
+    assert TEXT in (results / "mine" / "report.html").read_text(encoding="utf-8")
+    assert main(["--report", "mine", "--formats", "html,md,csv", "--without-texts", *nowhere]) == 0
+    assert "are not shown" not in capsys.readouterr().err
+    for file in (results / "mine").glob("report.*"):
+        assert TEXT not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("options", "held"), [([], True), (["--without-texts"], False)])
+def test_a_runs_own_report_leaves_texts_out_too(results: Path, options: list[str], held: bool) -> None:
+    arguments = parse(["--all", "--formats", "html", *options], load_catalog(), LAUNCHERS)
+    end_with_report(open_runs(["mine"], results)[0], arguments, LineWatcher(io.StringIO()))
+    assert (TEXT in (results / "mine" / "report.html").read_text(encoding="utf-8")) == held
 
 
 def test_where_no_pdf_was_asked_for_none_is_missed(

@@ -30,6 +30,12 @@ def test_a_price_counts_for_all_machines_or_for_the_one_that_is_named() -> None:
     assert parsed("--all").reporting.price is None
 
 
+def test_the_documents_texts_are_in_a_report_unless_they_are_left_out() -> None:
+    for action in (("--report", "a"), ("--all",)):
+        assert parsed(*action).reporting.texts
+        assert not parsed(*action, "--without-texts").reporting.texts
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

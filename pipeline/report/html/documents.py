@@ -14,13 +14,14 @@ SCORES = ("rouge1_f1", "rouge2_f1", "rougeL_f1")
 def documents_json(report: Report) -> str:
     """{texts: [[document, reference]], tables: [{name, experiments, baseline, documents: [[id, text, [output]]]}]}.
 
-    Tables on random weights are left out, since what was written there means nothing. text: a position in texts, since
-    several tables may share their documents. output: as _output gives it, in the
-    order of experiments. No markup can begin or end in it, so that no text leaves the element that holds it.
+    Tables on random weights are left out, since what was written there means nothing, and all of them in a report
+    without texts. text: a position in texts, since several tables may share their documents. output: as _output gives
+    it, in the order of experiments. No markup can begin or end in it, so that no text leaves the element that holds it.
     """
     texts: dict[tuple[str | None, str | None], int] = {}
     named = zip(report.tables, table_names(report.tables), strict=True)
-    tables = [_table(table, name, texts) for table, name in named if table.documents and not table.synthetic]
+    shown = [(table, name) for table, name in named if report.texts and table.documents and not table.synthetic]
+    tables = [_table(table, name, texts) for table, name in shown]
     value = {"texts": [[_text(part) for part in pair] for pair in texts], "tables": tables}
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return written.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
@@ -68,7 +69,7 @@ def _output(output: Output | None) -> list[Any] | None:
         return None
     scores = [_rounded(output.scores.get(name), 4) for name in SCORES]
     return [
-        printable(output.text),
+        _text(output.text),
         printable(output.finish_reason),
         output.output_tokens,
         _rounded(output.latency_s, 6),

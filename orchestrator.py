@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import codec
 from pipeline.catalog import Catalog, load_catalog, under_preset, with_weights
+from pipeline.current import in_environment
 from pipeline.datasets import NotPrepared, describe, load_datasets
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.figures import printable
@@ -61,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         catalog = load_catalog()
         arguments = parse(argv, catalog, LAUNCHERS)
-        return actions[arguments.action](arguments, with_weights(under_preset(catalog, arguments.preset), arguments.weights))
+        return actions[arguments.action](arguments, as_asked(catalog, arguments))
     except BenchmarkError as error:
         print(f"error: {redact(printable(str(error)))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -72,6 +73,12 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+def as_asked(catalog: Catalog, arguments: Arguments) -> Catalog:
+    """The catalogue as --preset, --weights and --env have it."""
+    known = with_weights(under_preset(catalog, arguments.preset), arguments.weights)
+    return in_environment(known, arguments.env)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -186,6 +193,7 @@ def write_report(
         price=wanted.price,
         prices=wanted.prices,
         currency=wanted.currency,
+        texts=wanted.texts,
     )
     made, faults = make_report(runs, output, arguments.data, options)
     for fault in faults:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import environment_of
 from pipeline import codec
 from pipeline.files import read_json
 from pipeline.results import RESULT_FILE, read_result
@@ -95,9 +96,9 @@ def _beside(given: argparse.Namespace, name: str) -> dict[str, object]:
     job = codec.decode(Job, read_json(path), str(path))
     result = read_result(path.with_name(RESULT_FILE))
     assert result.metrics is not None and result.metrics.docs_per_s is not None
-    python, environment = surroundings_of(job, given.cache)
+    python, environment = environment_of(job, given.cache)
     folders = ["--data", str(given.data), "--cache", str(given.cache), "--repeats", str(given.repeats)]
-    command = [python, "-m", "benchmarks.bare_engine", str(given.run), *folders, "--job", str(path.resolve())]
+    command = [str(python), "-m", "benchmarks.bare_engine", str(given.run), *folders, "--job", str(path.resolve())]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     bare = json.loads(done.stdout.splitlines()[-1])
     bare_docs_per_s = bare["docs"] / statistics.mean(bare["repeats"])

@@ -13,10 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.environment import environment_of
 from pipeline import codec
-from pipeline.catalog import load_catalog
 from pipeline.files import read_json
-from pipeline.host.environments import environment_folder, process_environment
 from pipeline.spec import Job
 from pipeline.worker import requests as prompts
 from pipeline.worker import runner
@@ -62,16 +61,12 @@ def main() -> int:
         job = codec.decode(Job, read_json(arguments.job), str(arguments.job))
         print("\n" + json.dumps(measure(job, runner.Roots(data, cache, REPOSITORY / "results"), arguments.rounds)))
         return 0
-    catalog = load_catalog()
     for name in arguments.experiments:
         paths = (REPOSITORY / "results" / "demo").glob(f"{name}.*offline*/job.json")
         path = max(paths, key=lambda found: found.stat().st_mtime)  # of the latest version of this code
         job = codec.decode(Job, read_json(path), str(path))
-        image = catalog.images[job.image]
-        variant = next(item for item in image.variants if item.name == job.variant)
-        python = environment_folder(cache, image, variant) / "bin" / "python"
+        python, environment = environment_of(job, cache)
         command = [python, "-m", "benchmarks.observation_cost", "--job", path, "--rounds", str(arguments.rounds)]
-        environment = process_environment(cache, image, variant, network=False)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         print(

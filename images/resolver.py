@@ -39,7 +39,7 @@ class Wanted:
         return cls(
             python=variant.python,
             pins=[(name, version) for name, version in (line.split("==") for line in lines)],
-            engines=engines_of(image, variant),
+            engines=frozenset(image.engine_packages(variant)),
             leave_out=tuple(excludes(variant, folder)),
             indexes=(variant.index,),
         )
@@ -64,11 +64,6 @@ class Contradiction:
     text: str
     dependencies: tuple[str, ...]
     pins: tuple[str, ...]
-
-
-def engines_of(image: Image, variant: Variant) -> frozenset[str]:
-    """The names of the image's engine: its package's, and that of the same built for the variant's device."""
-    return frozenset([image.engine, f"{image.engine}-{variant.device}"] if image.engine else [])
 
 
 def unite(first: Wanted, second: Wanted) -> Wanted:

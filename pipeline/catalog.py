@@ -167,6 +167,9 @@ def _absent(formats: Mapping[str, WeightsSource], model: Model) -> dict[str, Wei
 def _read_image(path: Path) -> Image:
     content = read_yaml(path)
     variants = _entries(Variant, content, "variants", path)
+    for variant in variants.values():
+        if variant.lock is None:
+            raise UsageError(f"{path}: {variant.name}: lock: name the lock file of this variant")
     return _named(
         Image, path.parent.name, {**content, "variants": [codec.encode(v) for v in variants.values()]}, str(path)
     )

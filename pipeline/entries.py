@@ -78,12 +78,14 @@ class Needs:
     """What an experiment asks of the hardware, in data, so that no code tests a backend's name.
 
     compute_capability: of a GPU; an experiment that runs on a CPU too may ask for one. real_weights: its speed depends
-    on what the model writes, which random weights don't show.
+    on what the model writes, which random weights don't show. packages: what it imports beside its image's engine; the
+    image's locks hold them, the interpreter at hand (--env current) may not.
     """
 
     device: Device | None = None
     compute_capability: float | None = None
     real_weights: bool = False
+    packages: tuple[PackageName, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Variant:
-    """An image's hardware flavour: one lock file.
+    """An image's hardware flavour: one lock file. lock: None for the interpreter at hand (pipeline/current.py).
 
     python: the minor version that the lock was resolved for, e.g. "3.11".
     index: a package index beside the default one that holds some of the lock's wheels, or None.
@@ -153,7 +155,7 @@ class Variant:
     name: Name
     device: Device
     python: MinorVersion
-    lock: Name
+    lock: Name | None
     index: Url | None = None
     min_driver: int | None = None
     build_packages: tuple[PackageName, ...] = ()
@@ -196,6 +198,10 @@ class Image:
     extra: bool = False
     environment: Mapping[Variable, Line] = field(default_factory=dict)
     build_environment: Mapping[Variable, Line] = field(default_factory=dict)
+
+    def engine_packages(self, variant: Variant) -> tuple[PackageName, ...]:
+        """What its engine may be called: the package, or the same built for the variant's device; empty without one."""
+        return (self.engine, f"{self.engine}-{variant.device}") if self.engine else ()
 
     def variables(self, variant: Variant) -> dict[str, str]:
         """The environment variables of a process in that variant, its own before the image's."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline import codec
 from pipeline.analysis.roofline import precision
+from pipeline.current import packages_sha256
 from pipeline.entries import Experiment, Image, Model, Variant
 from pipeline.files import sha256_files, sha256_json
 from pipeline.hardware import Hardware
@@ -46,7 +47,7 @@ def make_job(
         "precision": codec.encode(_precision(experiment, model, dtype)),
         "weights": codec.encode(weights),
         "workload": codec.encode(request.workload),
-        "lock_sha256": sha256_files(REPOSITORY, [lock_path(selected.image, selected.variant)]),
+        "lock_sha256": lock_sha256(selected.image, selected.variant),
         "code_sha256": code_sha256(),
     }
     key = sha256_json(identity | {"environment": selected.image.variables(selected.variant)})
@@ -136,8 +137,15 @@ def slug(experiment: Experiment, model: Model | None, request: Request) -> str:
 
 
 def lock_path(image: Image, variant: Variant) -> Path:
-    """The lock file of an image's variant."""
+    """The lock file of an image's variant. Raises ValueError for the interpreter at hand, which has none."""
+    if variant.lock is None:
+        raise ValueError(f"variant {variant.name} has no lock")
     return REPOSITORY / "images" / image.name / variant.lock
+
+
+def lock_sha256(image: Image, variant: Variant) -> str:
+    """Fingerprint of the packages of an image's variant: of its lock, or of what is installed where it has none."""
+    return packages_sha256() if variant.lock is None else sha256_files(REPOSITORY, [lock_path(image, variant)])
 
 
 @cache

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.catalog import SYNTHETIC, Catalog, find
+from pipeline.current import missing_packages
 from pipeline.entries import Experiment, Image, Model, Sampling, Scenario, Variant
 from pipeline.hardware import Hardware
 from pipeline.spec import OnOutOfMemory, Workload
@@ -108,12 +109,17 @@ def _select_one(
     reasons: list[str] = []
     for variant in variants:
         unsuited = unsuited_hardware(variant, hardware)
-        reason = (None if insisted else unsuited) or why_not(image, variant)
+        reason = (None if insisted else unsuited) or why_not(image, variant) or _lacks(experiment, variant)
         if reason is None:
             why = "; ".join(reasons) or _why(variant, hardware, insisted is not None, unsuited)
             return Selected(experiment, image, variant, model if experiment.weights is not None else None, why)
         reasons.append(f"variant {variant.name}: {reason}")
     return Skipped(experiment, f"image {image.name}, {'; '.join(reasons)}")
+
+
+def _lacks(experiment: Experiment, variant: Variant) -> str | None:
+    """What the experiment needs beside its engine and the interpreter at hand hasn't; a lock has it all."""
+    return missing_packages(experiment.needs.packages) if variant.lock is None else None
 
 
 def _unfit(experiment: Experiment, model: Model, hardware: Hardware) -> str | None:
@@ -173,6 +179,8 @@ def unsuited_hardware(variant: Variant, hardware: Hardware) -> str | None:
 
 def _why(variant: Variant, hardware: Hardware, insisted: bool, unsuited: str | None) -> str:
     """Why the first choice was taken."""
+    if variant.lock is None:
+        return f"the interpreter at hand, Python {variant.python}"
     if insisted:
         return f"asked for, although it {unsuited}" if unsuited else "asked for"
     if variant.device == "cpu":

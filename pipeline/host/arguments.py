@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from pipeline.catalog import Catalog, find
+from pipeline.current import Env
 from pipeline.errors import UsageError
 from pipeline.host.execute import Rerun
 from pipeline.host.limits import STAGES, Limit, Limits, Stage
@@ -59,6 +61,7 @@ class Arguments(Options):
     experiments: tuple[str, ...]
     articles: Path | None
     launcher: str
+    env: Env
     pull: bool
     registry: str | None
     variants: Mapping[str, str]
@@ -94,6 +97,8 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         raise UsageError("--registry names a mirror for --pull to take the images from; add --pull")
     if given.pull and given.launcher == "process":
         raise UsageError("--pull fetches container images, and --launcher process runs none; leave one of them out")
+    if given.env == "current":
+        _settle_current(given)
     settle_options(given, catalog, names)
     if given.rerun == "fresh" and given.resume_documents:
         raise UsageError(
@@ -112,6 +117,18 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         "reporting": parse_reporting(given, catalog, action),
     }
     return Arguments(**(fields | folders | own))
+
+
+def _settle_current(given: argparse.Namespace) -> None:
+    """--env current leaves no choice of launcher or variant; a UsageError where one was made."""
+    if given.launcher == "docker":
+        raise UsageError(
+            "--env current runs jobs in the interpreter at hand, --launcher docker in containers; leave one of them out"
+        )
+    if given.pull or given.variant:
+        option = "--pull" if given.pull else "--variant"
+        raise UsageError(f"{option} chooses what --env current does without; leave one of them out")
+    given.launcher = "process"
 
 
 def parse_variants(given: Sequence[str], catalog: Catalog) -> dict[str, str]:
@@ -230,6 +247,13 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
     add_hardware_options(group, catalog)
     group.add_argument(
         "--launcher", default="auto", choices=["auto", *launchers], help="what starts each job (default: %(default)s)"
+    )
+    group.add_argument(
+        "--env",
+        default="own",
+        choices=get_args(Env),
+        help="without Docker: an environment for each image, installed from its lock, or the current interpreter, with "
+        "what is installed in it, for machines that can install nothing (default: %(default)s)",
     )
     group.add_argument(
         "--variant",

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from images.install import WHEELHOUSE, InstallError, build_environment, build_key, install, install_steps
+from images.install import KEY_DIGITS, WHEELHOUSE, InstallError, build_environment, build_key, install, install_steps
 from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError
 from pipeline.files import create_anew, write_atomically
 from pipeline.host.building import build_variables
 from pipeline.host.leftovers import OWNER_VARIABLE, kill_job, owner_of_job
 from pipeline.host.owner import this_process
-from pipeline.jobs import lock_path
+from pipeline.jobs import lock_path, lock_sha256
 from pipeline.locks import exclusive
 from pipeline.plan import REPOSITORY
 from pipeline.redact import TOKEN_VARIABLES, is_secret, redact
@@ -41,9 +41,25 @@ def environment_folder(cache: Path, image: Image, variant: Variant) -> Path:
     return cache / "envs" / f"{image.name}-{variant.name}-{build_key(lock, build_variables(image, variant))}"
 
 
+def is_ready(cache: Path, image: Image, variant: Variant) -> bool:
+    """Whether the environment stands complete. The interpreter at hand is as it is."""
+    return variant.lock is None or environment_folder(cache, image, variant).joinpath(READY_FILE).exists()
+
+
+def python_of(cache: Path, image: Image, variant: Variant) -> Path:
+    """The interpreter that jobs of the image's variant run in."""
+    if variant.lock is None:
+        return Path(sys.executable)
+    return environment_folder(cache, image, variant) / "bin" / "python"
+
+
 def compile_cache_folder(cache: Path, image: Image, variant: Variant) -> Path:
     """Where engines in that environment keep the kernels that they compile; it outlives their jobs."""
-    return cache / "compile" / environment_folder(cache, image, variant).name
+    if variant.lock is None:
+        name = f"{image.name}-{variant.name}-{lock_sha256(image, variant)[:KEY_DIGITS]}"
+    else:
+        name = environment_folder(cache, image, variant).name
+    return cache / "compile" / name
 
 
 def find_python(version: str) -> str | None:
@@ -106,16 +122,12 @@ def process_environment(cache: Path, image: Image, variant: Variant, *, network:
 
     What image.yaml declares is not among them: the worker sets it itself, however it is started.
     Of the caller's variables only those of INHERITED are passed on, and none that is named like a secret. network: for
-    what fetches, which alone may see the Hub's token. User site packages, or modules in the folder that it starts in,
-    would break the isolation.
+    what fetches, which alone may see the Hub's token. Modules in the folder that it starts in would break the
+    isolation.
     """
-    folder = environment_folder(cache, image, variant)
     inherited = {name: value for name, value in os.environ.items() if _is_inherited(name, network=network)}
     own = {
-        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "VIRTUAL_ENV": str(folder),
-        "PYTHONPATH": str(REPOSITORY),
-        "PYTHONNOUSERSITE": "1",
+        **(_as_the_caller() if variant.lock is None else _isolated(environment_folder(cache, image, variant))),
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -127,6 +139,23 @@ def process_environment(cache: Path, image: Image, variant: Variant, *, network:
         "BENCHMARK_COMPILE_CACHE": str(compile_cache_folder(cache, image, variant)),
     }
     return inherited | own
+
+
+def _isolated(folder: Path) -> dict[str, str]:
+    """For an environment's interpreter: it sees its own packages alone, none of the user's site packages."""
+    return {
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "VIRTUAL_ENV": str(folder),
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONNOUSERSITE": "1",
+    }
+
+
+def _as_the_caller() -> dict[str, str]:
+    """For the interpreter at hand: it finds the same packages and programs there as in this process."""
+    kept = {name: os.environ[name] for name in ("PATH", "VIRTUAL_ENV", "PYTHONHOME") if name in os.environ}
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _is_inherited(name: str, *, network: bool) -> bool:

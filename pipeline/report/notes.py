@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from pipeline.comparison.stability import stability
+from pipeline.current import CURRENT_VARIANTS
 from pipeline.report import figures
 from pipeline.report.compare import Entry
 from pipeline.report.model import Note
@@ -19,6 +20,7 @@ def notes_on(entries: Sequence[Entry]) -> tuple[Note, ...]:
         *_own_warnings(entries),
         *_unsteady(done),
         *_mixed_software(done),
+        *_at_hand(done),
         *_repeated(entries),
         *_different_dtypes(done),
         *_rounded_weights(done),
@@ -90,6 +92,12 @@ def _mixed_software(entries: Sequence[Entry]) -> list[Note]:
     ]
     text = "launches ran with different packages or another version of this benchmark"
     return [Note(f"{', '.join(mixed)}: {text}; --fresh runs all of them again", warning=True)] if mixed else []
+
+
+def _at_hand(entries: Sequence[Entry]) -> list[Note]:
+    names = [item.row.experiment for item in entries if item.first.result.job.variant in CURRENT_VARIANTS.values()]
+    text = "in the interpreter at hand (--env current), not from a lock; what was installed there stands below"
+    return [Note(f"{', '.join(names)}: {text}")] if names else []
 
 
 def _repeated(entries: Sequence[Entry]) -> list[Note]:

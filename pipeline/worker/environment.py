@@ -1,9 +1,8 @@
 """Where a job ran: hardware, driver, Python and every installed package, captured without being asked."""
 
 import platform
-import re
-from importlib import metadata
 
+from pipeline.current import installed_packages
 from pipeline.entries import Device
 from pipeline.gpus import detect_gpus
 from pipeline.machine import cpu_name, memory_bytes, usable_cpus
@@ -28,7 +27,7 @@ def capture(device: Device, host: HostFacts, throttled: tuple[str, ...] | None =
         cpu_count=usable_cpus(),
         memory_bytes=first.memory_bytes if first else memory_bytes(),
         python=platform.python_version(),
-        packages=installed_packages(),
+        packages=dict(installed_packages()),
         image_digest=host.image_digest,
         compile_cache=host.compile_cache,
         git_commit=host.git_commit,
@@ -36,9 +35,3 @@ def capture(device: Device, host: HostFacts, throttled: tuple[str, ...] | None =
         host_os=host.os,
         throttled=throttled,
     )
-
-
-def installed_packages() -> dict[str, str]:
-    """Version of every distribution that this interpreter sees, by its name as indexes normalise it (PEP 503)."""
-    names = ((distribution.metadata["Name"], distribution.version) for distribution in metadata.distributions())
-    return dict(sorted((re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in names if name))

@@ -10,7 +10,7 @@ from pipeline.catalog import load_catalog
 from pipeline.documents import choose, fingerprint, read_documents
 from pipeline.files import write_json
 from pipeline.hardware import Hardware
-from pipeline.host.environments import environment_folder, process_environment
+from pipeline.host.environments import process_environment, python_of
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.prepare import Preparation
 from pipeline.jobs import make_job
@@ -48,10 +48,14 @@ def observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
     request = Request("conformance", "offline", DOCS, workload, MODEL, "process")
     job = make_job(item, request, CPU, prepared.weights_of(item), HostFacts())
     write_json(folder / "job.json", codec.encode(job))
-    environment = environment_folder(launcher.cache, item.image, item.variant)
     done = subprocess.run(
         [
-            *(str(environment / "bin" / "python"), "-m", "tests.conformance.probe", str(folder / "job.json")),
+            *(
+                str(python_of(launcher.cache, item.image, item.variant)),
+                "-m",
+                "tests.conformance.probe",
+                str(folder / "job.json"),
+            ),
             *("--data", str(launcher.data), "--cache", str(launcher.cache)),
             *(["--thoroughly"] if name in ONE_OF_EACH else []),
         ],

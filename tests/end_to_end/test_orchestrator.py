@@ -101,6 +101,44 @@ def test_an_experiment_asked_for_by_name_that_cannot_run_is_skipped_with_status_
     assert "needs a CUDA device of compute capability 8.0 or newer" in " ".join(done.stdout.split())
 
 
+def test_the_interpreter_at_hand_runs_what_it_has_and_names_what_it_lacks(orchestrator: Orchestrator) -> None:
+    names = ("--experiment", "lead-3", "--experiment", "vllm", "--docs", "2")
+    done = orchestrator("--gpu", "cpu", *names, "--env", "current", "--json")
+    lead, vllm = json.loads(done.stdout)["results"]
+    assert (lead["status"], lead["job"]["variant"], lead["job"]["launcher"]) == ("ok", "current-cpu", "process")
+    assert lead["environment"]["packages"]["pytest"]
+    assert (vllm["status"], vllm["failure"]["message"]) == (
+        "skipped",
+        f"image vllm, variant current-cpu: {sys.executable} lacks vllm",
+    )
+    assert done.returncode == 1
+
+
+def test_an_engine_in_the_interpreter_at_hand_writes_what_it_writes_in_an_environment_of_its_own(
+    orchestrator: Orchestrator,
+) -> None:
+    """An environment of transformers that has the host's packages too stands for a machine's own Python."""
+    asked = ("--gpu", "cpu", "--experiment", "none", "--docs", "2", "--max-new-tokens", "6")
+    assert orchestrator(*asked, "--run", "own").returncode == 0
+    [python] = orchestrator.cache.glob("envs/transformers-cpu-*/bin/python")
+    host = Path(pytest.__file__).parent.parent
+    folders = ["--results", str(orchestrator.results), "--cache", str(orchestrator.cache), "--formats", "md"]
+    done = subprocess.run(
+        [str(python), "orchestrator.py", *asked, "--run", "current", "--env", "current", *folders],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(host)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    own, current = (
+        read_documents(next((orchestrator.results / run).glob("none.*/documents.jsonl"))) for run in ("own", "current")
+    )
+    assert [item.text for item in current] == [item.text for item in own]
+    assert "in the interpreter at hand" in (orchestrator.results / "current" / "report.md").read_text(encoding="utf-8")
+
+
 def test_random_weights_give_speed_and_no_quality(orchestrator: Orchestrator) -> None:
     """Every document gets all its tokens, and what depends on the text is left out."""
     names = ("none", "vllm-awq", "vllm-ngram", "lead-3")

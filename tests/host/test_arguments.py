@@ -35,6 +35,18 @@ def test_processes_pull_nothing() -> None:
         parse(["--all", "--gpu", "cpu", "--pull", "--launcher", "process"], CATALOG, LAUNCHERS)
 
 
+def test_the_current_interpreter_runs_jobs_in_processes() -> None:
+    given = parse(["--all", "--gpu", "cpu", "--env", "current"], CATALOG, LAUNCHERS)
+    assert (given.env, given.launcher) == ("current", "process")
+    assert parse(["--all", "--gpu", "cpu"], CATALOG, LAUNCHERS).env == "own"
+
+
+@pytest.mark.parametrize("option", [("--launcher", "docker"), ("--pull",), ("--variant", "cu128")])
+def test_the_current_interpreter_leaves_nothing_to_choose_of_containers_and_locks(option: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=rf"{option[0]}.*leave one of them out"):
+        parse(["--all", "--gpu", "cpu", "--env", "current", *option], CATALOG, LAUNCHERS)
+
+
 def test_all_leaves_out_what_is_for_asking_by_name() -> None:
     by_name_only = {name for name, item in CATALOG.experiments.items() if item.by_name_only}
     taken = parse(["--all", "--gpu", "cpu"], CATALOG, LAUNCHERS).experiments

@@ -1,13 +1,17 @@
 """How an environment is found, and what its processes are told."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from pipeline import current
 from pipeline.catalog import load_catalog
-from pipeline.host.environments import find_python, process_environment
+from pipeline.current import in_environment
+from pipeline.host.environments import find_python, is_ready, process_environment, python_of
+from tests.conftest import REPOSITORY
 
 
 def test_this_interpreter_is_found_for_its_own_version() -> None:
@@ -29,6 +33,45 @@ def test_a_shim_without_an_interpreter_behind_it_is_not_taken(tmp_path: Path, mo
 def variables(cache: Path, *, network: bool = False) -> Mapping[str, str]:
     image = load_catalog().images["vllm"]
     return process_environment(cache, image, image.variants[0], network=network)
+
+
+def variables_at_hand(cache: Path, *, network: bool = False) -> Mapping[str, str]:
+    image = in_environment(load_catalog(), "current").images["vllm"]
+    return process_environment(cache, image, image.variants[0], network=network)
+
+
+def test_the_interpreter_at_hand_is_ready_and_is_this_one(tmp_path: Path) -> None:
+    image = in_environment(load_catalog(), "current").images["vllm"]
+    assert is_ready(tmp_path, image, image.variants[0])
+    assert python_of(tmp_path, image, image.variants[0]) == Path(sys.executable)
+
+
+def test_the_interpreter_at_hand_finds_what_this_one_finds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/some/packages")
+    monkeypatch.setenv("VIRTUAL_ENV", "/some/environment")
+    monkeypatch.delenv("PYTHONNOUSERSITE", raising=False)
+    given = variables_at_hand(tmp_path)
+    assert given["PYTHONPATH"] == f"{REPOSITORY}{os.pathsep}/some/packages"
+    assert (given["PATH"], given["VIRTUAL_ENV"]) == (os.environ["PATH"], "/some/environment")
+    assert "PYTHONNOUSERSITE" not in given
+
+
+def test_jobs_in_the_interpreter_at_hand_see_no_hub_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    assert "HF_TOKEN" not in variables_at_hand(tmp_path)
+    assert variables_at_hand(tmp_path, network=True)["HF_TOKEN"] == "secret"
+
+
+def test_kernels_compiled_in_the_interpreter_at_hand_are_kept_by_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def folder() -> str:
+        return variables_at_hand(tmp_path)["BENCHMARK_COMPILE_CACHE"]
+
+    before = folder()
+    assert Path(before).is_relative_to(tmp_path / "compile")
+    monkeypatch.setattr(current, "installed_packages", lambda: {"torch": "0.1"})
+    assert folder() != before
 
 
 def test_jobs_see_no_hub_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

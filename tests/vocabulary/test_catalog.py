@@ -98,3 +98,11 @@ def test_a_model_without_what_a_format_is_made_from_goes_without_it(tmp_path: Pa
 def test_a_gpu_whose_rates_can_not_be_computed_with_is_an_error(tmp_path: Path, old: str, new: str, said: str) -> None:
     with pytest.raises(UsageError, match=rf"gpus\.yaml: (a100|t4): .*{said}"):
         load_catalog(edited(tmp_path, "gpus.yaml", old, new))
+
+
+def test_a_variant_of_an_image_has_to_name_its_lock(tmp_path: Path) -> None:
+    shutil.copytree(IMAGES / "reference", tmp_path / "reference")
+    path = tmp_path / "reference" / "image.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("lock: cpu.lock", "lock: null"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"image\.yaml: cpu: lock: name the lock file"):
+        load_catalog(images=tmp_path, only="reference")

@@ -20,6 +20,16 @@ def test_the_environment_names_image_variant_and_launcher() -> None:
     assert (here.image.name, here.variant.name, here.launcher) == ("vllm", "cpu", "docker")
 
 
+def test_the_interpreter_at_hand_is_a_variant_of_every_image() -> None:
+    here = surroundings(BENCHMARK_VARIANT="current-cuda")
+    assert (here.image.name, here.variant.name, here.variant.device, here.variant.lock) == (
+        "vllm",
+        "current-cuda",
+        "cuda",
+        None,
+    )
+
+
 def test_an_image_knows_its_own_experiments_and_no_other_image() -> None:
     catalog, here = read_surroundings(dict(VLLM))
     assert set(catalog.images) == {"vllm"}

@@ -1,4 +1,5 @@
-"""The process launcher: each job in a process group of its own, in the virtual environment of its image."""
+"""The process launcher: each job in a process group of its own, in the virtual environment of its image, or in the
+interpreter at hand (--env current)."""
 
 import contextlib
 import itertools
@@ -13,15 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pipeline.current import missing_engine
 from pipeline.entries import Image, Variant
 from pipeline.files import holds_anything
 from pipeline.host.environments import (
-    READY_FILE,
     compile_cache_folder,
     ensure_environment,
-    environment_folder,
     find_python,
+    is_ready,
     process_environment,
+    python_of,
 )
 from pipeline.host.launchers import Exit, OnLine, Work
 from pipeline.host.launchers.pump import Log, on_both, pump
@@ -45,7 +47,10 @@ class ProcessLauncher:
     name: str = "process"
 
     def why_not(self, image: Image, variant: Variant) -> str | None:
-        """A Python or a build tool that this machine lacks; a platform that the lock is not for."""
+        """A Python or a build tool that this machine lacks; a platform that the lock is not for; with no lock, the
+        image's engine, where the interpreter at hand hasn't got it."""
+        if variant.lock is None:
+            return missing_engine(image, variant)
         if self.ready(image, variant):
             return None
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
@@ -59,7 +64,7 @@ class ProcessLauncher:
 
     def ready(self, image: Image, variant: Variant) -> bool:
         """Whether the virtual environment stands complete."""
-        return environment_folder(self.cache, image, variant).joinpath(READY_FILE).exists()
+        return is_ready(self.cache, image, variant)
 
     def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
         """Whether the environment's folder of compiled kernels holds anything."""
@@ -92,13 +97,12 @@ class ProcessLauncher:
         work: Work = "job",
     ) -> Exit:
         """Run `python -m pipeline` there. Nothing that it started is left when this returns or raises."""
-        folder = environment_folder(self.cache, image, variant)
         roots = ["--data", str(self.data), "--cache", str(self.cache), "--results", str(self.results)]
         owner = owner_of_job(this_process(), next(_job_numbers))
         watchdog = Watchdog(limits, lambda: cpu_seconds(owner))
         with Log(log) as output:
             process = subprocess.Popen(
-                [str(folder / "bin" / "python"), "-m", "pipeline", *roots, *arguments],
+                [str(python_of(self.cache, image, variant)), "-m", "pipeline", *roots, *arguments],
                 cwd=log.parent if log.parent.is_dir() else None,
                 env={
                     **process_environment(self.cache, image, variant, network=work == "fetch"),

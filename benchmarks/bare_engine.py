@@ -11,6 +11,7 @@ import argparse
 import json
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pipeline import codec
 from pipeline.files import read_json
 from pipeline.results import RESULT_FILE, read_result
 from pipeline.spec import Job
-from pipeline.worker.requests import build_requests
+from pipeline.worker.requests import build_requests, prompt_ids_sha256
 from pipeline.worker.runner import Roots, load_documents, make_setup
 from pipeline.worker.surroundings import enter, read_surroundings
 
@@ -38,8 +39,11 @@ class Tokenizer:
         return [list(self._tokenizer.encode(prompt)) for prompt in prompts]
 
 
-def measure(job: Job, roots: Roots, repeats: int) -> dict[str, object]:
-    """Seconds of each repeat, the documents and the tokens that came out, in this process."""
+def measure(job: Job, roots: Roots, repeats: int, expected_ids_sha256: str | None) -> dict[str, object]:
+    """Seconds of each repeat, the documents and the tokens that came out, in this process.
+
+    expected_ids_sha256: of the prompts that the job fed (Result.prompt_ids_sha256).
+    """
     from vllm import LLM, SamplingParams
     from vllm.inputs import tokens_input
 
@@ -58,6 +62,9 @@ def measure(job: Job, roots: Roots, repeats: int) -> dict[str, object]:
         stop_token_ids=[] if job.synthetic else list(job.model.eos_ids),
         detokenize=False,
     )
+    fed = prompt_ids_sha256(requests)
+    if fed != expected_ids_sha256:
+        raise SystemExit(f"{job.experiment}: the bare engine's prompts are not the job's; is its dataset as it was?")
     prompts = [tokens_input(list(request.prompt_ids)) for request in requests]
     llm.generate(prompts, SamplingParams(temperature=0.0, max_tokens=8, ignore_eos=True), use_tqdm=False)
     seconds = []
@@ -82,7 +89,8 @@ def main() -> int:
     if given.job:
         enter(read_surroundings()[1], network=False)
         job = codec.decode(Job, read_json(given.job), str(given.job))
-        found = measure(job, Roots(given.data, given.cache, given.run), given.repeats)
+        fed = read_result(given.job.with_name(RESULT_FILE)).prompt_ids_sha256
+        found = measure(job, Roots(given.data, given.cache, given.run), given.repeats, fed)
         print("\n" + json.dumps(found), flush=True)
         return 0
     lines = {name: _beside(given, name) for name in given.experiments}
@@ -115,3 +123,7 @@ def _beside(given: argparse.Namespace, name: str) -> dict[str, object]:
         "bare_output_tokens": bare["output_tokens"],
         "ratio": ratio,
     }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

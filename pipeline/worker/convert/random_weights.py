@@ -23,6 +23,8 @@ DTYPE = "bfloat16"
 DEVIATION = 0.02
 """Of the matrices' numbers: what transformers initialises Llama, Mistral and Gemma with."""
 SHARD_BYTES = 4 << 30
+WRITTEN_FOR = "5.0.0"
+"""The oldest transformers of which its own checkpoints look so. Without a version it warns of a broken tokenizer."""
 CHUNK = CHUNK_BYTES
 """So many numbers are drawn by one generator, whatever the number of threads."""
 
@@ -47,6 +49,7 @@ def write(
         "dtype": DTYPE,
         "bos_token_id": model.bos_id,
         "eos_token_id": list(model.eos_ids),
+        "transformers_version": WRITTEN_FOR,
         **extra,
     }
     parts = [tensors(name, shape) for name, shape in shapes(model).items()]

@@ -10,6 +10,10 @@ from pipeline.entries import Model
 from pipeline.errors import BenchmarkError
 from pipeline.worker.convert import Conversion
 
+SENTENCE = "The committee will publish its report on the future of public transport next week."
+LEAST_CHARACTERS = 3
+"""A token's, on average, of that sentence: tokenizers of language models have 4 to 5."""
+
 
 def convert(source: Path, target: Path, texts: Sequence[str], model: Model) -> Conversion:
     """Dequantise the GGUF file source into the folder target (see Converter).
@@ -31,6 +35,7 @@ def convert(source: Path, target: Path, texts: Sequence[str], model: Model) -> C
     if adds_bos(source):
         prepend_bos(tokenizer)
     tokenizer.save_pretrained(target)
+    check_words(target)
     if adds_bos(source):
         _check_bos(target, model.bos_id)
     return Conversion(made_by=f"dequantised from {source.name} to bfloat16 by transformers {transformers.__version__}")
@@ -60,6 +65,24 @@ def adds_bos(source: Path) -> bool:
     with source.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         found = content.find(entry)
         return found >= 0 and content[found + len(entry)] == 1
+
+
+def check_words(target: Path) -> None:
+    """Raise BenchmarkError unless the folder's tokenizer gives a sentence back, in tokens that are mostly words.
+
+    Without the file's merges, which transformers 5.17 leaves out, it makes a token of every character: prompts are four
+    times as long, and what the model writes is noise.
+    """
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(target)
+    ids = tokenizer.encode(SENTENCE, add_special_tokens=False)
+    back = tokenizer.decode(ids).strip()
+    if back != SENTENCE or len(ids) * LEAST_CHARACTERS > len(SENTENCE):
+        raise BenchmarkError(
+            f"transformers {transformers.__version__} makes a tokenizer of this GGUF file that cuts {len(SENTENCE)} "
+            f"characters of English into {len(ids)} tokens and gives {back!r} back; prepare with transformers 5.19.0"
+        )
 
 
 def _check_bos(target: Path, bos_id: int | None) -> None:

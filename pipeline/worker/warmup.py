@@ -43,7 +43,7 @@ def warm_up(
     lengths: of each document's prompt, in tokens. Shuffled words often make more: those beyond are left out, since a
     batch that was found to fit, or a context that the document fits, must do for its warm-up too.
     """
-    count = batches.size if job.batch_size else prompts.WARMUP_DOCUMENTS
+    count = batches.size if job.batch_size else prompts.warmup_count(lengths.values(), job.gpu.device)
     shapes = prompts.warmup_documents(documents, count, job.workload.seed)
     workload = dataclasses.replace(
         job.workload, max_new_tokens=min(prompts.WARMUP_NEW_TOKENS, job.workload.max_new_tokens)

@@ -6,7 +6,7 @@ from pipeline.documents import Document
 from pipeline.entries import Prompt
 from pipeline.spec import JobModel
 from pipeline.worker.backend import Request
-from pipeline.worker.requests import render_prompt, seeded, warmup_documents, with_one_bos
+from pipeline.worker.requests import render_prompt, seeded, warmup_count, warmup_documents, with_one_bos
 from tests.builders import make_workload
 from tests.worker.test_runner import make_job
 
@@ -33,6 +33,19 @@ def test_the_warm_up_takes_the_longest_documents_with_their_words_shuffled() -> 
     [warm] = warmup_documents(DOCUMENTS, 1, seed=0)
     assert warm.document != DOCUMENTS[-1].document
     assert sorted(warm.document.split()) == sorted(DOCUMENTS[-1].document.split())
+
+
+@pytest.mark.parametrize(
+    ("lengths", "count"),
+    [([1000] * 100, 17), ([8192, 8192, 10, 10], 8), ([100] * 50, 51), ([16384] * 20, 8)],
+    ids=["enough for a full step", "at least eight", "all there are", "long ones"],
+)
+def test_a_warm_up_on_a_gpu_fills_an_engines_step(lengths: list[int], count: int) -> None:
+    assert warmup_count(lengths, "cuda") == count
+
+
+def test_a_warm_up_on_a_cpu_is_short() -> None:
+    assert warmup_count([1000] * 100, "cpu") == 8
 
 
 def test_the_warm_up_is_the_same_every_time() -> None:

@@ -1,4 +1,5 @@
-"""Whether prepared weights are still the bytes that were prepared: hashed once, and again when a file was touched.
+"""Whether prepared weights are still the bytes that were prepared: hashed as they are made, and again when a file was
+touched since.
 
 A flipped bit in a tensor raises no error anywhere; it only makes worse summaries.
 """
@@ -18,21 +19,32 @@ def are_intact(weights: JobWeights, model: str, cache: Path) -> bool:
 
     What was seen is noted beside the folder, where that can be written to.
     """
-    folder = weights_folder(cache, model, weights.format)
-    note = folder.with_name(f".{folder.name}.hashed.json")
-    stamps = {"sha256": weights.sha256, "files": _stamps(folder)}
-    if _read(note) == stamps:
+    if _read(_note(weights, model, cache)) == _seen(weights, model, cache):
         return True
     if weights_sha256(cache / weights.path) != weights.sha256:
         return False
-    with contextlib.suppress(OSError):
-        write_json(note, stamps)
+    note_hashed(weights, model, cache)
     return True
+
+
+def note_hashed(weights: JobWeights, model: str, cache: Path) -> None:
+    """Note that the files as they are now have the hash of their manifest: whoever made them has just hashed them."""
+    with contextlib.suppress(OSError):
+        write_json(_note(weights, model, cache), _seen(weights, model, cache))
 
 
 def discard(weights: JobWeights, model: str, cache: Path) -> None:
     """Make the weights count as absent, so that they are prepared again."""
     (weights_folder(cache, model, weights.format) / MANIFEST_FILE).unlink(missing_ok=True)
+
+
+def _note(weights: JobWeights, model: str, cache: Path) -> Path:
+    folder = weights_folder(cache, model, weights.format)
+    return folder.with_name(f".{folder.name}.hashed.json")
+
+
+def _seen(weights: JobWeights, model: str, cache: Path) -> dict[str, Any]:
+    return {"sha256": weights.sha256, "files": _stamps(weights_folder(cache, model, weights.format))}
 
 
 def _stamps(folder: Path) -> dict[str, list[int]]:

@@ -10,7 +10,7 @@ from pipeline.catalog import Catalog
 from pipeline.entries import Image, Model, Variant
 from pipeline.errors import BenchmarkError
 from pipeline.hardware import Hardware
-from pipeline.host.intact import are_intact, discard
+from pipeline.host.intact import are_intact, discard, note_hashed
 from pipeline.host.launchers import Launcher, Work
 from pipeline.host.watcher import Watcher
 from pipeline.plan import Selected, Skipped, formats_needed, preparing_variant
@@ -127,6 +127,7 @@ class Preparation:
             broken = Broken(message or f"{model.name} {form}: what was prepared is not whole", log)
             self.watcher.trouble(broken.message)
             return broken
+        note_hashed(weights, model.name, self.cache)
         return weights
 
     def _run_preparation(self, image: Image, variant: Variant, form: str, model: Model, log: Path) -> str | None:

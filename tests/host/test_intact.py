@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.host.intact import are_intact, discard
+from pipeline.host.intact import are_intact, discard, note_hashed
 from pipeline.spec import JobWeights
 from pipeline.weights import MANIFEST_FILE, weights_sha256, write_manifest
 
@@ -55,6 +55,18 @@ def test_files_that_were_not_touched_are_not_read_again(
     assert are_intact(weights, MODEL, tmp_path)
     monkeypatch.setattr("pipeline.host.intact.weights_sha256", lambda _: pytest.fail("hashed again"))
     assert are_intact(weights, MODEL, tmp_path)
+
+
+def test_files_that_were_hashed_as_they_were_made_are_not_read_again(
+    weights: JobWeights, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them twice takes half a minute for 7 billion parameters."""
+    note_hashed(weights, MODEL, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.host.intact.weights_sha256", lambda _: pytest.fail("hashed again"))
+        assert are_intact(weights, MODEL, tmp_path)
+    flip_a_bit(folder / "model.safetensors")
+    assert not are_intact(weights, MODEL, tmp_path)
 
 
 def test_touched_files_with_the_same_content_are_intact(weights: JobWeights, folder: Path, tmp_path: Path) -> None:

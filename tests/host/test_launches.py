@@ -10,6 +10,7 @@ import pytest
 from pipeline.catalog import load_catalog
 from pipeline.datasets import Dataset
 from pipeline.host.arguments import parse
+from pipeline.host.environments import ensure_environment
 from pipeline.host.execute import Execution, Policy
 from pipeline.host.gpu_turn import GpuTurn
 from pipeline.host.launchers import Exit
@@ -95,7 +96,9 @@ class Run:
 
 @pytest.fixture
 def run(cache: Path, tmp_path: Path) -> Run:
-    return Run(cache, tmp_path)
+    image = CATALOG.images["reference"]
+    ensure_environment(cache, image, image.variants[0], tmp_path / "log.txt")
+    return Run(cache, tmp_path / "results")
 
 
 def outcomes(results: Sequence[Result]) -> list[tuple[str, int, str]]:

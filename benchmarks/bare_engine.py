@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import environment_of
+from benchmarks.environment import environment_of, newest_job
 from pipeline import codec
 from pipeline.files import read_json
 from pipeline.results import RESULT_FILE, read_result
@@ -100,7 +100,7 @@ def main() -> int:
 
 def _beside(given: argparse.Namespace, name: str) -> dict[str, object]:
     """The job's figures and the bare engine's, and their ratio; printed too."""
-    [path] = given.run.glob(f"{name}.*.offline--*/job.json")
+    path = newest_job(given.run, name)
     job = codec.decode(Job, read_json(path), str(path))
     result = read_result(path.with_name(RESULT_FILE))
     assert result.metrics is not None and result.metrics.docs_per_s is not None

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.environment import environment_of
+from benchmarks.environment import environment_of, newest_job
 from pipeline import codec
 from pipeline.files import read_json
 from pipeline.spec import Job
@@ -62,8 +62,7 @@ def main() -> int:
         print("\n" + json.dumps(measure(job, runner.Roots(data, cache, REPOSITORY / "results"), arguments.rounds)))
         return 0
     for name in arguments.experiments:
-        paths = (REPOSITORY / "results" / "demo").glob(f"{name}.*offline*/job.json")
-        path = max(paths, key=lambda found: found.stat().st_mtime)  # of the latest version of this code
+        path = newest_job(REPOSITORY / "results" / "demo", name)
         job = codec.decode(Job, read_json(path), str(path))
         python, environment = environment_of(job, cache)
         command = [python, "-m", "benchmarks.observation_cost", "--job", path, "--rounds", str(arguments.rounds)]

@@ -1,4 +1,4 @@
-"""Planning, as pure functions: which experiments run on this hardware, in which variant, and what they need first."""
+"""Planning: which experiments run on this hardware, in which variant, and what they need first."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -41,7 +41,7 @@ def find_source(catalog: Catalog, model: str, form: str) -> WeightsSource:
 def source_sha256(catalog: Catalog, model: str, form: str) -> str:
     """Fingerprint of all that decides how weights come about: the entry, what it is made from, the converters' code.
 
-    Of random weights also the shape that they have.
+    Of random weights also the shape that they have, and what config.json says of the model's special tokens.
     """
     source = find_source(catalog, model, form)
     # Which image does the work, whether the Hub asks for a login and how large it is change nothing in the outcome.
@@ -49,7 +49,8 @@ def source_sha256(catalog: Catalog, model: str, form: str) -> str:
     sizes = ("size_gb", "bits", "output_bits")
     parts: list[Any] = [{name: value for name, value in recipe.items() if name not in sizes}]
     if source.kind == "synthetic":
-        parts.append(codec.encode(find(catalog.models, model, "model").architecture))
+        entry = find(catalog.models, model, "model")
+        parts.append([codec.encode(entry.architecture), entry.bos_id, *entry.eos_ids])
     if source.convert_from is not None:
         parts.append(source_sha256(catalog, model, source.convert_from))
         parts.append(sha256_files(CONVERTERS, list(CONVERTERS.glob("*.py"))))

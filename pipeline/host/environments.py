@@ -152,10 +152,17 @@ def _isolated(folder: Path) -> dict[str, str]:
 
 
 def _as_the_caller() -> dict[str, str]:
-    """For the interpreter at hand: it finds the same packages and programs there as in this process."""
-    kept = {name: os.environ[name] for name in ("PATH", "VIRTUAL_ENV", "PYTHONHOME") if name in os.environ}
-    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
+    """For the interpreter at hand: it finds the same packages there as in this process, in whichever folder it starts,
+    and the programs that they bring.
+    """
+    kept = {name: os.environ[name] for name in ("VIRTUAL_ENV", "PYTHONHOME") if name in os.environ}
+    searched = [Path(path).absolute() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    programs = [Path(sys.executable).parent, *(path / "bin" for path in searched)]
+    return {
+        **kept,
+        "PATH": os.pathsep.join([*map(str, programs), os.environ.get("PATH", os.defpath)]),
+        "PYTHONPATH": os.pathsep.join(map(str, [REPOSITORY, *searched])),
+    }
 
 
 def _is_inherited(name: str, *, network: bool) -> bool:

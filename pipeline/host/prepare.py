@@ -114,7 +114,11 @@ class Preparation:
             image, self.hardware, self.launcher.why_not, self.forced
         )
         if variant is None:
-            return Broken(f"{model.name} {form}: image {image_name} prepares it and can't run on this machine", log)
+            reasons = {self.launcher.why_not(image, item) for item in image.variants}
+            why = "".join(f"; {reason}" for reason in sorted(filter(None, reasons)))
+            return Broken(
+                f"{model.name} {form}: image {image_name} prepares it and can't run on this machine{why}", log
+            )
         if image_name not in variants:
             variants[image_name] = variant
             self._ensure_image(image, variant, prepared)

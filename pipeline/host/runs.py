@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import codec
+from pipeline.current import env_of
 from pipeline.errors import UsageError
 from pipeline.files import read_json, require_writable, write_json
 from pipeline.locks import exclusive
@@ -83,7 +84,9 @@ class RunFolder:
         """The current result of every job of the run by its folder, and what is wrong with files that can't be read.
 
         Results that a change of code or settings outdated are left out: of two, the one of the later command counts,
-        since the time of day may have been set back between them. Two machines' results do not outdate each other.
+        since the time of day may have been set back between them. Two machines' results do not outdate each other, nor
+        do those of an environment of their own and of the interpreter at hand. A job that was skipped takes nothing
+        from one that came through: another interpreter, say, can't run what this one could.
         """
         found: dict[Path, Result] = {}
         unreadable: list[str] = []
@@ -96,6 +99,8 @@ class RunFolder:
         current: dict[Path, Result] = {}
         for folder in ordered:
             outdated = [other for other, result in current.items() if _answers_the_same(result, found[folder])]
+            if found[folder].status == "skipped" and any(current[other].status == "ok" for other in outdated):
+                continue
             for other in outdated:
                 del current[other]
             current[folder] = found[folder]
@@ -150,17 +155,24 @@ def _is_run(folder: Path) -> bool:
 
 def _answers_the_same(one: Result, other: Result) -> bool:
     """Whether two results are answers to the same question, as far as is known on the same machine."""
-    if _identity(one) != _identity(other):
+    if _question(one) != _question(other):
+        return False
+    skipped = "skipped" in (one.status, other.status)  # without settings or an environment
+    if not skipped and _manner(one) != _manner(other):
         return False
     pairs = ((result.environment.gpu_name, result.environment.cpu) for result in (one, other))
     return all(mine == theirs or None in (mine, theirs) for mine, theirs in zip(*pairs, strict=True))
 
 
-def _identity(result: Result) -> tuple[object, ...]:
-    """What makes two results two answers to the same question."""
+def _question(result: Result) -> tuple[object, ...]:
     job = result.job
     question = (job.experiment, job.model, job.synthetic, job.scenario, job.gpu, job.launcher, job.launch, job.preset)
-    return (*question, job.workload, result.settings.batch_size_asked)
+    return (*question, job.workload)
+
+
+def _manner(result: Result) -> tuple[object, ...]:
+    """What tells answers to one question apart that both count."""
+    return result.settings.batch_size_asked, env_of(result.job.variant)
 
 
 def host_facts() -> HostFacts:

@@ -5,11 +5,13 @@ launcher and machine, and in them the launches of each row.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.current import Env, env_of
 from pipeline.entries import Scenario
 from pipeline.report.stored import StoredJob
 from pipeline.results import Environment
 
 GIB = 1024**3
+ENVIRONMENTS: Mapping[Env, str] = {"own": "own environment", "current": "interpreter at hand"}
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,8 @@ def _stands_beside(reference: Group, other: Group) -> bool:
 def rows_of(jobs: Sequence[StoredJob]) -> dict[str, list[StoredJob]]:
     """The launches of each row by the row's name, unique in the table.
 
-    A row is one experiment of one run with one batch size asked for and one preset or none. Where an experiment has
-    several, what tells them apart stands behind its name.
+    A row is one experiment of one run in one kind of environment, with one batch size asked for and one preset or none.
+    Where an experiment has several, what tells them apart stands behind its name.
     """
     rows: dict[_RowKey, list[StoredJob]] = {}
     for job in sorted(jobs, key=_unsettled):
@@ -152,13 +154,15 @@ class _RowKey:
     experiment: str
     preset: str | None
     run_folder: str
+    env: str
     batch_size: int | None
     run: str = field(compare=False)
 
     @classmethod
     def of(cls, job: StoredJob) -> "_RowKey":
         one = job.result.job
-        return cls(one.experiment, one.preset, job.run_folder, job.result.settings.batch_size_asked, one.run)
+        env = ENVIRONMENTS[env_of(one.variant)]
+        return cls(one.experiment, one.preset, job.run_folder, env, job.result.settings.batch_size_asked, one.run)
 
     def name_among(self, rivals: Sequence["_RowKey"]) -> str:
         batch = "batch size by itself" if self.batch_size is None else f"batch size {self.batch_size}"
@@ -166,7 +170,7 @@ class _RowKey:
         run = self.run if len(namesakes) == 1 else self.run_folder
         telling = [
             words
-            for words, name in ((self.preset, "preset"), (run, "run_folder"), (batch, "batch_size"))
+            for words, name in ((self.preset, "preset"), (run, "run_folder"), (self.env, "env"), (batch, "batch_size"))
             if words and len({getattr(rival, name) for rival in rivals}) > 1
         ]
         return f"{self.experiment} ({', '.join(telling)})" if telling else self.experiment

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from pipeline.comparison.stability import stability
-from pipeline.current import CURRENT_VARIANTS
+from pipeline.current import env_of
 from pipeline.report import figures
 from pipeline.report.compare import Entry
 from pipeline.report.model import Note
@@ -95,8 +95,8 @@ def _mixed_software(entries: Sequence[Entry]) -> list[Note]:
 
 
 def _at_hand(entries: Sequence[Entry]) -> list[Note]:
-    names = [item.row.experiment for item in entries if item.first.result.job.variant in CURRENT_VARIANTS.values()]
-    text = "in the interpreter at hand (--env current), not from a lock; what was installed there stands below"
+    names = [item.row.experiment for item in entries if env_of(item.first.result.job.variant) == "current"]
+    text = "in the interpreter at hand (--env current), not from a lock; result.json has what was installed there"
     return [Note(f"{', '.join(names)}: {text}")] if names else []
 
 

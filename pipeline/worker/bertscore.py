@@ -130,13 +130,13 @@ def load(weights: Path, layer: int, device: str) -> Compare:
 
 
 def _finished(folder: Path, roots: Roots, settings: BertScoreSettings) -> Finished | None:
-    """A job with outputs that weren't scored with those settings; None for any other.
+    """A job with outputs that weren't scored with those settings; None for any other, also for one on random weights.
 
     A UsageError where its documents are missing, or are another workload's.
     """
     path = require_inside(folder / DOCUMENTS_FILE, roots.results, "--bertscore")
     job = read_result(folder / RESULT_FILE)
-    if job.status != "ok":
+    if job.status != "ok" or job.job.synthetic:
         return None
     try:
         sha256 = sha256_file(path)

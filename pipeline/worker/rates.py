@@ -62,7 +62,7 @@ def measure(device: Device, dtype: str, arithmetic_bits: int, cores: Sequence[in
 
 def _copied_on_gpu() -> float | None:
     """Bytes a second that a copy within the GPU's memory reads and writes."""
-    if not _has_torch():
+    if not has_torch():
         return None
     import torch
 
@@ -154,7 +154,7 @@ def _caches_bytes(cores: int) -> int:
 
 def _flops_per_s(device: Device, dtype: str, cores: Sequence[int]) -> float | None:
     """In the dtype; on a CPU, where that may have no instructions of its own, in float32 if that is faster."""
-    if not _has_torch():
+    if not has_torch():
         return None
     import torch
 
@@ -164,7 +164,7 @@ def _flops_per_s(device: Device, dtype: str, cores: Sequence[int]) -> float | No
 
 
 def _flops8_per_s(device: Device, cores: Sequence[int]) -> float | None:
-    if not _has_torch():
+    if not has_torch():
         return None
     import torch
 
@@ -252,5 +252,6 @@ def _and_wait(torch: Any, action: Callable[[], Any]) -> None:
         torch.cuda.synchronize()
 
 
-def _has_torch() -> bool:
+def has_torch() -> bool:
+    """What a GPU's rates, and products on any device, are measured with."""
     return importlib.util.find_spec("torch") is not None

@@ -17,7 +17,7 @@ WARMUP_DOCUMENTS = 8
 """Warm-up documents where the engine batches by itself, at least."""
 WARMUP_PROMPT_TOKENS = 16384
 """That their prompts have together on a GPU, where there are so many: what vLLM reads in a step at most on a large one.
-With 8 documents the first repeat was up to 1.3 % slower than the next on an H200."""
+With 8 documents the first repeat was up to 1.2 % slower than the next on an H200."""
 WARMUP = "warmup-"
 """What their ids begin with."""
 

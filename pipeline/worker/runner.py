@@ -19,7 +19,7 @@ from pipeline.worker import requests as prompts
 from pipeline.worker.backend import Request, Settings, Setup, create_backend
 from pipeline.worker.batches import Batches
 from pipeline.worker.engine_run import EngineRun
-from pipeline.worker.generation import Progress
+from pipeline.worker.generation import Generated, Progress
 from pipeline.worker.memory_limit import DataLimit
 from pipeline.worker.outcome import make_result, score
 from pipeline.worker.rates import measure
@@ -115,6 +115,8 @@ def _run_engine(
         with _phase("generate"):
             memory, settings = backend.memory(), backend.settings()
             _require_own_work(settings)
+            if job.synthetic:
+                _require_full_length(repeats, job)
     return EngineRun(
         requests=requests,
         too_long=too_long,
@@ -208,6 +210,17 @@ def _require_own_work(settings: Settings) -> None:
             f"the engine took {settings.cached_prompt_tokens} tokens of prompts from earlier requests, so its time is "
             "that of less work; switch its prefix cache off"
         )
+
+
+def _require_full_length(repeats: Sequence[Generated], job: Job) -> None:
+    """Random weights tell of speed only if no document ends early, which an adapter sees to (Request.full_length)."""
+    asked = job.workload.max_new_tokens
+    for document in (document for repeat in repeats for document in repeat.documents):
+        if document.output_tokens is not None and document.output_tokens != asked:
+            raise BenchmarkError(
+                f"document {document.id} got {document.output_tokens} of {asked} new tokens on random weights; its "
+                "engine's adapter has to go on past end-of-sequence ids (Request.full_length)"
+            )
 
 
 def _in_order(results: Sequence[DocumentResult], chosen: Sequence[Document]) -> list[DocumentResult]:

@@ -32,7 +32,7 @@ from pipeline.machine import usable_cores
 from pipeline.plan import Request, Selected, Skipped, select
 from pipeline.spec import HostFacts, Job, JobGpu, Workload
 from pipeline.worker import synthetic
-from pipeline.worker.rates import measure
+from pipeline.worker.rates import has_torch, measure
 from pipeline.worker.synthetic.trial import DOCUMENTS, JOB_FILE, OUTCOME_FILE, Outcome
 
 NEW_TOKENS = 8
@@ -133,6 +133,8 @@ def check_driver(variant: Variant, driver: int) -> Finding:
 def check_rates(hardware: Hardware, gpus: Sequence[DetectedGpu]) -> Finding:
     """What the device moves and computes at best, as the limit of a workload takes it, beside the vendor's figures."""
     device, dtype = hardware.gpu.device, hardware.dtype
+    if device == "cuda" and not has_torch():
+        return Finding("skip", "needs PyTorch, which this image has not")
     found = measure(device, dtype, 8, usable_cores())
     if found is None:
         return Finding("FAIL", "the device's rates can't be measured", "see that nothing else uses its memory")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.catalog import Catalog, find, load_catalog
-from pipeline.current import CURRENT_VARIANTS, Env, in_environment
+from pipeline.current import env_of, in_environment
 from pipeline.entries import Experiment, Image, Variant
 from pipeline.errors import UsageError
 from pipeline.files import holds_anything
@@ -55,8 +55,7 @@ def read_surroundings(environment: MutableMapping[str, str] = os.environ) -> tup
     image_name, variant_name = environment.get("BENCHMARK_IMAGE"), environment.get("BENCHMARK_VARIANT")
     if not image_name or not variant_name:
         return load_catalog(), None
-    env: Env = "current" if variant_name in CURRENT_VARIANTS.values() else "own"
-    catalog = in_environment(load_catalog(only=check_name(image_name, "BENCHMARK_IMAGE")), env)
+    catalog = in_environment(load_catalog(only=check_name(image_name, "BENCHMARK_IMAGE")), env_of(variant_name))
     image = catalog.images[image_name]
     variants = {variant.name: variant for variant in image.variants}
     return catalog, Surroundings(

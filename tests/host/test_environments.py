@@ -1,17 +1,17 @@
 """How an environment is found, and what its processes are told."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from pipeline import current
+from pipeline import jobs
 from pipeline.catalog import load_catalog
 from pipeline.current import in_environment
 from pipeline.host.environments import find_python, is_ready, process_environment, python_of
-from tests.conftest import REPOSITORY
 
 
 def test_this_interpreter_is_found_for_its_own_version() -> None:
@@ -47,13 +47,28 @@ def test_the_interpreter_at_hand_is_ready_and_is_this_one(tmp_path: Path) -> Non
 
 
 def test_the_interpreter_at_hand_finds_what_this_one_finds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PYTHONPATH", "/some/packages")
+    """Also where PYTHONPATH is relative and the process starts in another folder, and the programs of packages."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "packages" / "bin").mkdir(parents=True)
+    (tmp_path / "packages" / "found.py").write_text("")
+    program = tmp_path / "packages" / "bin" / "found-program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", f"packages{os.pathsep}")
     monkeypatch.setenv("VIRTUAL_ENV", "/some/environment")
     monkeypatch.delenv("PYTHONNOUSERSITE", raising=False)
     given = variables_at_hand(tmp_path)
-    assert given["PYTHONPATH"] == f"{REPOSITORY}{os.pathsep}/some/packages"
-    assert (given["PATH"], given["VIRTUAL_ENV"]) == (os.environ["PATH"], "/some/environment")
+    assert given["VIRTUAL_ENV"] == "/some/environment"
     assert "PYTHONNOUSERSITE" not in given
+    code = "import found, shutil; print(found.__file__, shutil.which('found-program'))"
+    done = subprocess.run([sys.executable, "-c", code], env=given, cwd="/", capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tmp_path / "packages" / "found.py"), str(program)]
+
+
+def test_programs_of_the_interpreter_at_hand_come_first(tmp_path: Path) -> None:
+    first, _, rest = variables_at_hand(tmp_path)["PATH"].partition(os.pathsep)
+    assert first == str(Path(sys.executable).parent)
+    assert rest.endswith(os.environ["PATH"])
 
 
 def test_jobs_in_the_interpreter_at_hand_see_no_hub_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -70,7 +85,7 @@ def test_kernels_compiled_in_the_interpreter_at_hand_are_kept_by_what_is_install
 
     before = folder()
     assert Path(before).is_relative_to(tmp_path / "compile")
-    monkeypatch.setattr(current, "installed_packages", lambda: {"torch": "0.1"})
+    monkeypatch.setattr(jobs, "packages_sha256", lambda: "0" * 64)
     assert folder() != before
 
 

@@ -74,6 +74,37 @@ def test_another_machines_answer_to_the_same_question_is_kept(folder: RunFolder)
     assert {path.name for path in results} == {"here", "there"}
 
 
+def in_command(number: int, result: Result) -> Result:
+    return replace(result, job=replace(result.job, command=number))
+
+
+def test_a_later_skip_takes_nothing_from_a_job_that_came_through(folder: RunFolder) -> None:
+    """Two interpreters may fill one run, each with the engines that it has."""
+    done = make_result("vllm", variant="current-cpu")
+    skipped = make_result("vllm", status="skipped", variant=None, batch_size_asked=None)
+    leave(folder, "done", in_command(1, done))
+    leave(folder, "skipped", in_command(2, skipped))
+    assert [path.name for path in folder.results_of_all_jobs()[0]] == ["done"]
+
+
+def test_a_job_that_came_through_outdates_an_earlier_skip(folder: RunFolder) -> None:
+    leave(folder, "skipped", in_command(1, make_result("none", status="skipped", variant=None, batch_size_asked=None)))
+    leave(folder, "done", in_command(2, make_result("none", variant="current-cpu")))
+    assert [path.name for path in folder.results_of_all_jobs()[0]] == ["done"]
+
+
+def test_a_later_skip_outdates_a_failure(folder: RunFolder) -> None:
+    leave(folder, "failed", in_command(1, make_result("none", status="failed")))
+    leave(folder, "skipped", in_command(2, make_result("none", status="skipped", variant=None, batch_size_asked=None)))
+    assert [path.name for path in folder.results_of_all_jobs()[0]] == ["skipped"]
+
+
+def test_an_environment_of_its_own_and_the_interpreter_at_hand_answer_for_themselves(folder: RunFolder) -> None:
+    for number, variant in enumerate(("cpu", "current-cpu"), start=1):
+        leave(folder, variant, in_command(number, make_result("none", variant=variant)))
+    assert {path.name for path in folder.results_of_all_jobs()[0]} == {"cpu", "current-cpu"}
+
+
 def test_answers_on_real_and_on_random_weights_are_both_kept(folder: RunFolder) -> None:
     for name, synthetic in (("real", False), ("random", True)):
         leave(folder, name, make_result("none", synthetic=synthetic))

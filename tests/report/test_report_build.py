@@ -169,6 +169,11 @@ def test_batch_sizes_of_one_experiment_are_rows_named_by_them() -> None:
     assert names(table(results)) == ["none (batch size 8)", "none (batch size 4)"]
 
 
+def test_rows_of_two_kinds_of_environment_are_told_apart() -> None:
+    results = [make_result("none", 0.5), make_result("none", 0.4, variant="current-cpu")]
+    assert names(table(results)) == ["none (own environment)", "none (interpreter at hand)"]
+
+
 def test_two_runs_on_one_machine_share_a_table_and_are_told_apart() -> None:
     results = [make_result("none", 1.0, run="a"), make_result("none", 2.0, run="b"), make_result("vllm", 3.0, run="b")]
     found = table(results)

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,16 +38,27 @@ PYTHON = "{}.{}".format(*sys.version_info[:2])
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of packages in front of the interpreter's own."""
     monkeypatch.syspath_prepend(tmp_path)
-    installed_packages.cache_clear()
+    look_again()
     yield tmp_path
-    installed_packages.cache_clear()
+    look_again()
 
 
-def install(site: Path, name: str, version: str = "1") -> None:
-    folder = site / f"{name}-{version}.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    installed_packages.cache_clear()
+def look_again() -> None:
+    """What a process looks up once."""
+    for looked_up in (current._distributions, installed_packages, packages_sha256):
+        looked_up.cache_clear()
+
+
+def install(site: Path, name: str, version: str = "1", record: str = "") -> None:
+    write(site, f"{name}-{version}", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(), record)
+
+
+def write(site: Path, name: str, content: bytes, record: str = "") -> None:
+    folder = site / f"{name}.dist-info"
+    folder.mkdir(exist_ok=True)
+    (folder / "METADATA").write_bytes(content)
+    (folder / "RECORD").write_text(record)
+    look_again()
 
 
 def variant(image: str, device: Device) -> tuple[Image, Variant]:
@@ -136,16 +147,60 @@ def test_of_two_of_one_name_the_first_on_the_path_counts_since_it_is_imported(si
     assert installed_packages()["pyyaml"] == "0.1"
 
 
-def test_another_version_of_any_package_makes_another_job(site: Path) -> None:
-    def key() -> tuple[str, str]:
-        item = planned("lead-3")
-        assert isinstance(item, Selected)
-        job = make_job(item, REQUEST, CPU, None, HostFacts())
-        return job.key, job.lock_sha256
+def test_a_distribution_without_a_version_is_kept_as_of_an_unknown_one(site: Path) -> None:
+    write(site, "nameless", b"Metadata-Version: 2.1\nName: nameless\n")
+    assert installed_packages()["nameless"] == "unknown"
 
-    before = key()
-    assert key() == before
+
+@pytest.mark.parametrize("content", [b"Name: caf\xe9\nVersion: 1\n", b"", b"Version: 1\n"])
+def test_a_distribution_with_damaged_metadata_ends_nothing(site: Path, content: bytes) -> None:
+    before = dict(installed_packages())
+    write(site, "damaged", content)
+    assert dict(installed_packages()) == before
+
+
+def keys() -> tuple[str, str]:
+    """Of the same job as it would be made now, and of its packages."""
+    item = planned("lead-3")
+    assert isinstance(item, Selected)
+    job = make_job(item, REQUEST, CPU, None, HostFacts())
+    return job.key, job.lock_sha256
+
+
+def test_the_same_packages_make_the_same_job(site: Path) -> None:
+    before = keys()
+    look_again()
+    assert keys() == before
     assert before[1] == packages_sha256()
-    install(site, "unrelated")
-    after = key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda site: install(site, "other"),
+        lambda site: write(site, "some-1", b"Name: some\nVersion: 2\n", "some.py,sha256=a,1"),
+        lambda site: install(site, "some", record="some.py,sha256=b,1"),
+        lambda site: (site / "some-1.dist-info" / "direct_url.json").write_text('{"url": "file:///mine"}'),
+    ],
+    ids=["another package", "another version", "built anew", "from another place"],
+)
+def test_what_changes_in_the_interpreter_makes_another_job(site: Path, change: Callable[[Path], object]) -> None:
+    install(site, "some", record="some.py,sha256=a,1")
+    before = keys()
+    change(site)
+    look_again()
+    after = keys()
     assert after[0] != before[0] and after[1] != before[1]
+
+
+def test_what_an_images_jobs_import_beside_the_engine_is_missed_too(site: Path) -> None:
+    for name in ("transformers", "torch"):
+        install(site, name)
+    assert missing_engine(*variant("transformers", "cpu")) == f"{sys.executable} lacks accelerate"
+
+
+@pytest.mark.parametrize(
+    ("variant_name", "env"), [("current-cuda", "current"), ("current-cpu", "current"), ("cu130", "own"), (None, "own")]
+)
+def test_a_variants_name_tells_its_environment(variant_name: str | None, env: str) -> None:
+    assert current.env_of(variant_name) == env

@@ -19,7 +19,7 @@ from pipeline.entries import Image
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.host.environments import READY_FILE, environment_folder, process_environment
 from pipeline.measures import DocumentResult
-from pipeline.results import write_documents, write_result
+from pipeline.results import read_result, write_documents, write_result
 from pipeline.worker.bertscore import Compare, score_jobs, score_run
 from pipeline.worker.runner import Roots
 from pipeline.worker.surroundings import Surroundings
@@ -69,6 +69,14 @@ def no_model() -> Compare:
 
 def score(roots: Roots, load: Callable[[], Compare] = lambda: equal_texts) -> int:
     return score_jobs("run", roots, SETTINGS, load)
+
+
+def test_what_was_written_on_random_weights_is_not_scored(roots: Roots) -> None:
+    folder = add_job(roots, "random", ["a", "b"])
+    result = read_result(folder / "result.json")
+    write_result(folder, replace(result, job=replace(result.job, synthetic=True)))
+    assert score(roots, no_model) == 0
+    assert not (folder / SCORES_FILE).exists()
 
 
 def test_each_output_is_scored_against_its_own_reference_and_nothing_else_is_touched(roots: Roots) -> None:

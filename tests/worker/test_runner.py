@@ -13,7 +13,7 @@ from pipeline.documents import choose, fingerprint, read_documents
 from pipeline.entries import Attention, Prompt, Rates
 from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, Result, read_result
 from pipeline.results import read_documents as read_completions
-from pipeline.spec import Job, JobGpu, JobModel, Precision, Workload
+from pipeline.spec import Job, JobGpu, JobModel, JobWeights, Precision, Workload
 from pipeline.worker import runner
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings
 from pipeline.worker.generation import generate
@@ -32,6 +32,7 @@ class StepwiseBackend:
 
     fail_in: str = ""
     lose: str = ""
+    stops_early: bool = False
     calls: list[list[Request]] = field(default_factory=list)
     closed: int = 0
 
@@ -53,7 +54,10 @@ class StepwiseBackend:
             if len(self.calls) > 1:
                 self._maybe_fail("generate")
             if request.id != self.lose:
-                yield Completion(request.id, f"About {request.id}.", (5,) * NEW_TOKENS, "length")
+                written = NEW_TOKENS - self.stops_early
+                yield Completion(
+                    request.id, f"About {request.id}.", (5,) * written, "stop" if self.stops_early else "length"
+                )
 
     def memory(self) -> MemoryUse:
         return MemoryUse(weights_bytes=7)
@@ -118,6 +122,35 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
         return run(make_job(**overrides), Roots(DATA, tmp_path, tmp_path), ignore)
 
     return call
+
+
+RANDOM = JobWeights("synthetic-hf", "models/m/synthetic-hf", "synthetic", "1", "0" * 64)
+
+
+@pytest.fixture
+def random_weights(tmp_path: Path) -> JobWeights:
+    (tmp_path / RANDOM.path).mkdir(parents=True)
+    return RANDOM
+
+
+def test_on_random_weights_every_request_is_to_get_all_its_tokens(execute: Runner, random_weights: JobWeights) -> None:
+    backend = StepwiseBackend()
+    assert execute(backend, weights=random_weights).status == "ok"
+    assert all(request.full_length for request in backend.calls[-1])
+
+
+def test_an_engine_that_stops_early_on_random_weights_gets_no_speed(
+    execute: Runner, random_weights: JobWeights
+) -> None:
+    with pytest.raises(PhaseError) as caught:
+        execute(StepwiseBackend(stops_early=True), weights=random_weights)
+    assert f"got {NEW_TOKENS - 1} of {NEW_TOKENS} new tokens" in str(caught.value.__cause__)
+
+
+def test_on_real_weights_a_document_may_end_early(execute: Runner) -> None:
+    backend = StepwiseBackend(stops_early=True)
+    assert execute(backend).status == "ok"
+    assert not any(request.full_length for request in backend.calls[-1])
 
 
 def test_generation_is_timed_without_load_and_warm_up(execute: Runner) -> None:

@@ -79,12 +79,21 @@ def test_the_devices_rates_are_told_where_that_is_asked_for(capsys: pytest.Captu
 def test_a_gpus_rates_stand_beside_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Rates("measured", 2.4e11, 5.2e13, 1.04e14)
     monkeypatch.setattr(self_check, "measure", lambda *_: found)
+    monkeypatch.setattr(self_check, "has_torch", lambda: True)
 
     finding = self_check.check_rates(Hardware(JobGpu("none", "Tesla T4", "cuda"), "float16"), [T4])
     assert finding.text == (
         "memory 240 GB/s (75% of the listed 320), float16 52 TFLOP/s (80% of the listed 65), "
         "8 bits 104 TFLOP/s (80% of the listed 130)"
     )
+
+
+def test_rates_of_a_gpu_are_left_out_where_the_image_has_nothing_to_measure_them_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(self_check, "has_torch", lambda: False)
+    finding = self_check.check_rates(Hardware(JobGpu("none", "Tesla T4", "cuda"), "float16"), [T4])
+    assert (finding.status, finding.text) == ("skip", "needs PyTorch, which this image has not")
 
 
 def test_rates_that_cannot_be_measured_fail_the_check(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def shapes(model: Model) -> dict[str, Shape]:
 
 
 def matrix(name: str, shape: Shape) -> Any:
-    """A tensor of random numbers in DTYPE, or, where it has one dimension, of what leaves its input as it is."""
+    """A tensor of random numbers in DTYPE, or, where it has one dimension, of ones (norms) or zeros (biases)."""
     import torch
 
     if len(shape) == 1:

@@ -47,11 +47,13 @@ def measure(job: Job, roots: Roots, repeats: int, expected_ids_sha256: str | Non
     from vllm import LLM, SamplingParams
     from vllm.inputs import tokens_input
 
-    from pipeline.worker.backends.vllm import engine_arguments
+    from pipeline.worker.backends.vllm import engine_arguments, permit_amx
 
     documents = load_documents(job, roots)
     arguments = engine_arguments(make_setup(job, roots, documents))
     del arguments["worker_extension_cls"]
+    if job.gpu.device == "cpu":
+        permit_amx()
     llm = LLM(**arguments)
     requests = build_requests(Tokenizer(llm.get_tokenizer()), documents, job.workload, job.model)
     assert job.model is not None

@@ -7,7 +7,7 @@ from pipeline.entries import Sampling
 from pipeline.errors import UsageError
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings, Setup
 
-__all__ = ["VllmBackend", "WorkerReport", "create", "engine_arguments", "sampling_arguments"]
+__all__ = ["VllmBackend", "WorkerReport", "create", "engine_arguments", "permit_amx", "sampling_arguments"]
 
 CLOSE_LIMIT_S = 30.0
 
@@ -65,6 +65,17 @@ def compile_seconds(config: Any) -> float | None:
     return float(config.compilation_time + config.encoder_compilation_time)
 
 
+def permit_amx() -> None:
+    """Ask the system for AMX's tiles, where the processor has them.
+
+    vLLM's kernels for 4-bit weights use them wherever they are. In a process that hasn't asked, as oneDNN does at its
+    first large product, the first such instruction ends it with SIGILL.
+    """
+    import torch
+
+    torch.cpu._init_amx()
+
+
 class WorkerReport:
     """Added by vLLM to its worker (worker_extension_cls): weights and KV cache live there, in another process."""
 
@@ -114,6 +125,8 @@ class VllmBackend:
         from vllm.platforms import current_platform
 
         self._require_device(current_platform.device_type or "no device")
+        if self._setup.device == "cpu":
+            permit_amx()
         self._llm = LLM(**self._arguments)
         [self._report, *_] = self._llm.collective_rpc("report_use")
         self._require_device(self._report["device"])

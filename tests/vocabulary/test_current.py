@@ -1,6 +1,7 @@
 """--env current: the interpreter at hand as every image's variant, what it lacks, and what stands for its lock."""
 
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -204,3 +205,10 @@ def test_what_an_images_jobs_import_beside_the_engine_is_missed_too(site: Path) 
 )
 def test_a_variants_name_tells_its_environment(variant_name: str | None, env: str) -> None:
     assert current.env_of(variant_name) == env
+
+
+def test_an_older_python_is_told_so() -> None:
+    older = "import sys; sys.version_info = (3, 10, 12, 'final', 0); import pipeline"
+    ended = subprocess.run([sys.executable, "-c", older], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "ImportError: Python 3.11 or newer is needed" in ended.stderr.splitlines()[-1]

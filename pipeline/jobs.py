@@ -62,12 +62,17 @@ def make_job(
 
 
 def _can_shrink(selected: Selected, request: Request) -> bool:
-    return selected.image.shrinks_batch and request.scenario == "offline"
+    return _batches_are_told(selected) and request.scenario == "offline"
+
+
+def _batches_are_told(selected: Selected) -> bool:
+    """Whether its engine takes its batch size from the worker, instead of filling a pool with what fits."""
+    return selected.image.shrinks_batch and selected.experiment.memory.kv_cache != "pool"
 
 
 def remarks(selected: Selected, request: Request) -> tuple[str, ...]:
     """What was asked for and this experiment's engine can't do, in words."""
-    if selected.image.shrinks_batch or selected.model is None:
+    if _batches_are_told(selected) or selected.model is None:
         return ()
     found = []
     if request.find_batch_size:

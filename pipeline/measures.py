@@ -45,9 +45,10 @@ class UsedSettings:
 class Timing:
     """generate_s: from handing over the first request to the last completion, the mean of the repeats' raw values.
 
-    load_s: of weights and engine, up to being ready for a request, without compile_s: the part of it that the engine
-    says it spent compiling the model, or fetching what a cache had of it. compile_s is None where the engine doesn't
-    tell, and 0 where it doesn't compile ahead.
+    load_s: of weights and engine, up to being ready for a request, without what the engine says it spent of that on
+    compiling the model, or on fetching what a cache had of it: compile_s. For an engine that compiles once it knows its
+    requests, compile_s is of that, after load_s. It is None where the engine doesn't tell, and 0 where it doesn't
+    compile ahead.
     prefill_s, decode_s: the parts of generate_s in which the engine stepped to at least one document's first token, and
     in which it stepped to further ones alone; a step that did both counts as prefill. Means over the repeats; None
     where the engine's steps can't be observed. What is left of generate_s is neither.

@@ -1,7 +1,8 @@
 """The contract between the runner and an engine's adapter.
 
 An adapter translates; it never reads a clock, never scores and never writes results. The runner calls, in this order:
-create(setup), load(), encode() for all prompts, generate() one or more times, memory(), settings(), close().
+create(setup), load(), encode() for all prompts, compile_for() with what it will hand over together, generate() one or
+more times, memory(), settings(), close().
 """
 
 import importlib
@@ -102,6 +103,7 @@ class Settings:
     """What was really used, as read back from the engine where it tells. engine_args: JSON values only.
 
     compile_s: the part of load() in which the engine says it compiled; None where it doesn't tell, 0 where it doesn't.
+    What compile_for() takes is the runner's to time.
     cached_prompt_tokens: how many tokens of prompts it took from earlier requests, in all, instead of reading them;
     None where it can't tell. The runner refuses any, since a repeat would then time less work than the first.
     """
@@ -125,6 +127,12 @@ class Backend(Protocol):
         """Token ids of prompts by the model's own tokenizer, special tokens recognised; None where no model runs.
 
         Whether a beginning-of-sequence id is added does not matter: the runner makes sure of exactly one.
+        """
+
+    def compile_for(self, requests: Sequence[Request]) -> bool:
+        """Compile what the shapes of these requests need, which will be handed over together, before they are timed.
+
+        Returns False in an engine that compiles as it loads or not at all. Called with the longest requests first.
         """
 
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:

@@ -17,6 +17,7 @@ class EngineRun:
     requests: of all documents of the workload. too_long: results for those of them that exceed the model's context.
     load_s: of load(), what it compiled included.
     loaded_bytes: memory in use once the model was loaded, before anything was generated; None where it can't be told.
+    compile_s: of compile_for(); None where the engine compiles as it loads or not at all.
     found: of the search for the batch size, None where there was none. repeats: of the timed section, at least one.
     retreats: batches that ran out of memory; timed_retreats: how many of them, the last ones, within the timed section.
     """
@@ -27,6 +28,7 @@ class EngineRun:
     loaded_bytes: int | None
     found: Found | None
     search_s: float | None
+    compile_s: float | None
     warmup_s: float
     repeats: Sequence[Generated]
     memory: MemoryUse

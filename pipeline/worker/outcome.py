@@ -80,10 +80,9 @@ def make_result(
 def _timing(ran: EngineRun | None, resumed: int, score_s: float) -> Timing:
     if ran is None:
         return Timing(score_s=score_s)
-    compile_s = ran.settings.compile_s
     whole = Timing(
-        load_s=ran.load_s - (compile_s or 0.0),
-        compile_s=compile_s,
+        load_s=ran.load_s - (ran.settings.compile_s or 0.0),
+        compile_s=ran.settings.compile_s if ran.compile_s is None else ran.compile_s,
         search_s=ran.search_s,
         warmup_s=ran.warmup_s,
         score_s=score_s,

@@ -26,7 +26,7 @@ from pipeline.worker.rates import measure
 from pipeline.worker.repeats import generate_repeatedly
 from pipeline.worker.resume import earlier_documents
 from pipeline.worker.telemetry import device_meter
-from pipeline.worker.warmup import search_batch_size, warm_up
+from pipeline.worker.warmup import compile_shapes, search_batch_size, warm_up
 
 T = TypeVar("T")
 
@@ -104,6 +104,7 @@ def _run_engine(
             with _phase("search", progress, 0, docs):
                 found, search_s = timed(lambda: search_batch_size(backend, batches, fitting, meter, progress))
         with _phase("warmup", progress, 0, docs):
+            compiled, compile_s = timed(lambda: compile_shapes(backend, fitting, job, progress))
             lengths = {request.id: len(request.prompt_ids) for request in fitting}
             shapes = [document for document in chosen if document.id in lengths]
             _, warmup_s = timed(lambda: warm_up(backend, batches, shapes, lengths, job, progress))
@@ -124,6 +125,7 @@ def _run_engine(
         loaded_bytes=loaded_bytes,
         found=found,
         search_s=search_s,
+        compile_s=compile_s if compiled else None,
         warmup_s=warmup_s,
         repeats=repeats,
         memory=memory,

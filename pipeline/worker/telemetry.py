@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from pipeline.entries import Device
-from pipeline.gpus import nvml
+from pipeline.gpus import detect_gpus, nvml
 from pipeline.worker import clocks
 from pipeline.worker.periodic import Periodic
 
@@ -46,10 +46,11 @@ def device_meter(device: Device) -> Iterator[DeviceMeter]:
         yield DeviceMeter(ProcessTree(os.getpid()).rss_bytes, lambda: None)
         return
     with nvml() as library:
-        if library is None:
+        gpus = detect_gpus()
+        if library is None or not gpus:
             yield DeviceMeter(lambda: None, lambda: None)
             return
-        handle = library.nvmlDeviceGetHandleByIndex(0)
+        handle = library.nvmlDeviceGetHandleByUUID(gpus[0].uuid)
         before = library.nvmlDeviceGetMemoryInfo(handle).used
         yield DeviceMeter(
             lambda: library.nvmlDeviceGetMemoryInfo(handle).used - before,

@@ -1,4 +1,4 @@
-"""What an engine does before the timed section: the search for its batch size, and the warm-up."""
+"""What an engine does before the timed section: compiling, the search for its batch size, and the warm-up."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,14 @@ from pipeline.worker.generation import Progress, hand_overs
 from pipeline.worker.heartbeat import Heartbeat
 from pipeline.worker.telemetry import DeviceMeter
 from pipeline.worker.token_times import TokenTimes
+
+
+def compile_shapes(backend: Backend, requests: Sequence[Request], job: Job, progress: Progress) -> bool:
+    """Have the engine compile for whatever it will be handed over at a time; whether it compiles for shapes at all."""
+    longest_first = sorted(requests, key=lambda request: len(request.prompt_ids), reverse=True)
+    with Heartbeat(lambda _: progress("warmup", 0, job.workload.docs), lambda: 0):
+        compiled = [backend.compile_for(batch) for batch in hand_overs(longest_first, job)]
+    return any(compiled)
 
 
 def search_batch_size(

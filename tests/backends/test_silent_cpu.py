@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.analysis.failures import classify, load_signatures
 from pipeline.worker.backend import Setup
-from pipeline.worker.backends.transformers import TransformersBackend, check_device
+from pipeline.worker.backends.transformers.adapter import TransformersBackend, check_device
 from pipeline.worker.backends.vllm import VllmBackend
 
 CUDA = Setup(Path("weights"), "cuda", "float16", {}, 1, 64, (1,), 0)

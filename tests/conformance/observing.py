@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import codec
 from pipeline.catalog import load_catalog
 from pipeline.documents import choose, fingerprint, read_documents
+from pipeline.entries import Needs
 from pipeline.files import write_json
 from pipeline.hardware import Hardware
 from pipeline.host.environments import process_environment, python_of
@@ -19,14 +21,26 @@ from pipeline.report.watch import LineWatcher
 from pipeline.spec import HostFacts, JobGpu, Workload
 from tests.conformance.probe import NEW_TOKENS
 
-CATALOG = load_catalog()
+_CATALOG = load_catalog()
+_COMPILED = _CATALOG.experiments["compiled"]
+_AS_PYTHON = replace(
+    _COMPILED,
+    options=_COMPILED.options | {"compile": {"backend": "eager", "fullgraph": True, "dynamic": False}},
+    needs=Needs(),
+)
+"""Traced as on a GPU, but run as it is: an image for the CPU has no C++ compiler."""
+CATALOG = replace(_CATALOG, experiments={**_CATALOG.experiments, _AS_PYTHON.name: _AS_PYTHON})
 MODEL = CATALOG.models["gemma-3-270m"]
 CPU = Hardware(JobGpu("cpu", "CPU", "cpu"), "float32")
 ON_A_CPU = [
     item for item in CATALOG.experiments.values() if item.needs.device in (None, "cpu") and not item.by_name_only
 ]
-ONE_OF_EACH = {item.backend: item.name for item in reversed(ON_A_CPU) if item.weights is not None}.values()
-"""The first experiment of each backend."""
+ONE_OF_EACH = {
+    (item.backend, "compile" in item.options, "paged" in item.options): item.name
+    for item in reversed(ON_A_CPU)
+    if item.weights is not None
+}.values()
+"""The first experiment of each backend, and of each way in which it batches."""
 
 DOCS = 3
 TIMEOUT_S = 900

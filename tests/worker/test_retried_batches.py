@@ -38,6 +38,9 @@ class SmallBackend:
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         return [[3, *prompt.encode()] for prompt in prompts]
 
+    def compile_for(self, requests: Sequence[Request]) -> bool:
+        return False
+
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
         def attempt(batch: Sequence[Request]) -> list[str]:
             return self._attempt(batch, on_step)

@@ -44,6 +44,9 @@ class StepwiseBackend:
         self._maybe_fail("encode")
         return [[3, *prompt.encode()] for prompt in prompts]
 
+    def compile_for(self, requests: Sequence[Request]) -> bool:
+        return False
+
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
         self.calls.append(list(requests))
         for _ in range(NEW_TOKENS):

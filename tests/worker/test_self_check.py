@@ -146,7 +146,7 @@ def test_what_a_gpu_is_too_old_for_is_skipped_and_no_failure(
     assert gpu.startswith("ok    gpu: Tesla T4, 16 GiB, compute capability 7.5")
     assert driver.startswith("ok    driver: NVIDIA 580")
     assert [line.split(",")[0] for line in skipped] == [
-        f"skip  {name}: needs compute capability 8.0" for name in ("flash-attn", "flash-4bit")
+        f"skip  {name}: needs compute capability 8.0" for name in ("flash-attn", "flash-4bit", "flash-paged")
     ]
 
 
@@ -209,6 +209,9 @@ class Engine:
 
     def encode(self, prompts: Sequence[str]) -> list[list[int]]:
         return [[llama.token_id(byte) for byte in prompt.encode()] for prompt in prompts]
+
+    def compile_for(self, requests: Sequence[Request]) -> bool:
+        return False
 
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
         self.calls += 1

@@ -31,6 +31,10 @@ class Lead:
     def encode(self, prompts: Sequence[str]) -> None:
         """No model, no ids."""
 
+    def compile_for(self, requests: Sequence[Request]) -> bool:
+        """Nothing to compile."""
+        return False
+
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
         """The limit on new tokens does not apply: there are no tokens, and so no steps to report either."""
         for request in requests:

@@ -74,6 +74,10 @@ class LlamaCpp:
         """Token ids of prompts, as Backend.encode says."""
         return [self._tokenize(prompt, special=True) for prompt in prompts]
 
+    def compile_for(self, requests: Sequence[Request]) -> bool:
+        """llama.cpp comes compiled."""
+        return False
+
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
         """One server request for each run of requests with the same limit: a server request has one limit.
 

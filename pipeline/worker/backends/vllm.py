@@ -139,6 +139,10 @@ class VllmBackend:
         tokenizer = self._llm.get_tokenizer()
         return [list(tokenizer.encode(prompt)) for prompt in prompts]
 
+    def compile_for(self, requests: Sequence[Request]) -> bool:
+        """vLLM compiles as it loads."""
+        return False
+
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
         """See Backend. A step that only read prompts added no token and is not reported."""
         from vllm.inputs import tokens_input

@@ -1,0 +1,66 @@
+"""Has the compiled way of the transformers adapter complete requests of mixed lengths, and prints what it saw as JSON.
+
+`python -m tests.backends.compiling_probe`: the steps are traced as for a GPU, and run as they are.
+"""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.worker import synthetic
+from pipeline.worker.backend import Backend, Request, Setup, create_backend
+from pipeline.worker.batches import Batches
+
+COMPILED = {"attention": "sdpa", "compile": {"backend": "eager", "fullgraph": True, "dynamic": False}}
+LONG, MIDDLE, SHORT = 400, 200, 20
+NEW_TOKENS = 12
+
+
+def request(prompt_length: int, name: str = "") -> Request:
+    ids = (synthetic.MODEL.bos_id or 0, *(40 + number % 50 for number in range(prompt_length - 1)))
+    return Request(name or str(prompt_length), "", ids, NEW_TOKENS)
+
+
+def graphs() -> int:
+    """How many have been traced since the process began."""
+    import torch
+
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+
+def outputs(backend: Backend, requests: Sequence[Request]) -> dict[str, Any]:
+    return {completion.id: list(completion.output_ids or ()) for completion in backend.generate(requests)}
+
+
+def observe(weights: Path) -> dict[str, Any]:
+    setup = Setup(weights, "cpu", "float32", COMPILED, 2, 512, (1,), 0)
+    plain = create_backend("transformers", replace(setup, options={"attention": "sdpa"}))
+    plain.load()
+    mixed = [request(length) for length in (SHORT, LONG, MIDDLE, LONG - 1, SHORT + 1)]
+    seen: dict[str, Any] = {"plain": outputs(plain, mixed)}
+    plain.close()
+
+    batches = Batches(2, shrink=True)
+    backend = create_backend("transformers", replace(setup, batches=batches))
+    backend.load()
+    backend.compile_for([mixed[1], mixed[3]])
+    seen["largest_bytes"] = backend.memory().kv_cache_bytes
+    seen["compiles_for_shapes"] = backend.compile_for(mixed)
+    before = graphs()
+    seen["compiled"] = outputs(backend, mixed)
+    seen["graphs_while_generating"] = graphs() - before
+    seen["shapes"] = backend.settings().engine_args["compiled_shapes"]
+    seen["all_bytes"] = backend.memory().kv_cache_bytes
+    # one more row than there is memory for in the largest cache so far
+    batches.size = 3
+    seen["grown"] = outputs(backend, [*mixed[:2], mixed[3]])
+    backend.close()
+    return seen
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        print("\n" + json.dumps(observe(synthetic.write("hf", Path(folder)))))

@@ -1,10 +1,13 @@
 """The NVIDIA GPUs of this machine, asked of the driver through NVML. No driver or no NVML binding means no GPU."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,33 @@ def _initialised() -> Any:
 
 
 def detect_gpus() -> list[DetectedGpu]:
-    """All GPUs in the driver's order; empty where there are none."""
+    """The GPUs that a process of this environment can use, in its order; empty where there are none."""
     with nvml() as library:
         if library is None:
             return []
         driver = _text(library.nvmlSystemGetDriverVersion())
         cuda = library.nvmlSystemGetCudaDriverVersion_v2()
-        return [
+        found = [
             _describe(library, index, driver, f"{cuda // 1000}.{cuda % 1000 // 10}")
             for index in range(library.nvmlDeviceGetCount())
         ]
+    return visible(found, os.environ.get(VISIBLE))
+
+
+def visible(gpus: Sequence[DetectedGpu], named: str | None) -> list[DetectedGpu]:
+    """Those that CUDA_VISIBLE_DEVICES leaves, which CUDA heeds and NVML doesn't; None: the variable is not set.
+
+    It names indices, or UUIDs from their beginning on; what follows a name of no GPU is not seen either.
+    """
+    if named is None:
+        return list(gpus)
+    seen: list[DetectedGpu] = []
+    for name in named.replace(" ", "").split(","):
+        meant = [gpu for gpu in gpus if str(gpu.index) == name or (name[:4] == "GPU-" and gpu.uuid.startswith(name))]
+        if len(meant) != 1:
+            break
+        seen += meant
+    return seen
 
 
 def used_memory_bytes(uuid: str) -> int | None:

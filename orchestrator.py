@@ -49,6 +49,7 @@ def main(argv: Sequence[str]) -> int:
         "plan": show_plan,
         "doctor": show_diagnosis,
         "explain": explain_log,
+        "explain_speed": explain_speed,
         "report": report_only,
         "bertscore": add_bertscore,
         "prepare": prepare_only,
@@ -162,6 +163,32 @@ def report_only(arguments: Arguments, catalog: Catalog) -> int:
         print_json(codec.encode(made))
         return 0
     show_report(made, files)
+    return 0
+
+
+def explain_speed(arguments: Arguments, catalog: Catalog) -> int:
+    """Where the speed of a run that is there comes from; nothing is started."""
+    from pipeline.report import speed_of_run as speed
+
+    assert arguments.explain_speed is not None
+    [folder] = open_runs([arguments.explain_speed], arguments.results)
+    output = arguments.reporting.output
+    if output is not None:
+        speed.require_file(output)
+    stored, faults = speed.read_one(folder)
+    watcher = choose_watcher(as_json=arguments.json, stream=sys.stderr)
+    for fault in faults:
+        watcher.note(fault)
+    baseline = arguments.reporting.baseline or BASELINE
+    made = speed.explain_speed(stored, catalog, baseline, speed.portable(arguments.command))
+    if output is not None:
+        speed.write_document(output, made)
+    if arguments.json:
+        print_json(codec.encode(made))
+        return 0
+    terminal.show_sections([made.answer, speed.holds_for(made)], speed.sections(made))
+    if output is not None:
+        print(f"Document: {output}")
     return 0
 
 

@@ -71,6 +71,7 @@ class Arguments(Options):
     results: Path
     action: str
     explain: str | None
+    explain_speed: str | None
     report: tuple[str, ...]
     reporting: Reporting
     bertscore: str | None
@@ -87,7 +88,9 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     require_utf8(argv)
     given = build_parser(catalog, launchers).parse_args(argv)
     names = tuple(dict.fromkeys(given.experiment)) if given.experiment else _of_all(catalog, given.preset)
-    named = [action for action in ("explain", "report", "bertscore") if getattr(given, action) is not None]
+    named = [
+        action for action in ("explain", "explain_speed", "report", "bertscore") if getattr(given, action) is not None
+    ]
     action = named[0] if named else given.action
     if action == "run" and not given.all and not given.experiment:
         raise UsageError(
@@ -222,6 +225,12 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="RUN",
         help="report on these runs (names under --results, or folders) again, or together; starts nothing",
+    )
+    group.add_argument(
+        "--explain-speed",
+        metavar="RUN",
+        help="say factor by factor where a run's speed comes from, from the baseline one document at a time to its "
+        "fastest row; starts nothing",
     )
     group.add_argument(
         "--bertscore",

@@ -17,7 +17,8 @@ LONGEST_CURRENCY = 8
 
 @dataclass(frozen=True)
 class Reporting:
-    """How a report is made. output: the folder for its files, None for the run's own. formats: of FORMATS.
+    """How a report is made. output: the folder for its files, None for the run's own; the file of --explain-speed, None
+    for none. formats: of FORMATS.
 
     baseline, margin: None where they weren't given. prices: an hour's, by the GPU's name; price: of any other machine.
     texts: whether the documents' texts are in it.
@@ -37,7 +38,11 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     """Those of a report, in a group of their own."""
     group = parser.add_argument_group("the report, at the end of a run or with --report")
     group.add_argument(
-        "--output", type=Path, metavar="DIR", help="with --report, where the files go (default: the run)"
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="with --report, the folder that the files go to (default: the run); with --explain-speed, a Markdown file "
+        "to write too",
     )
     group.add_argument(
         "--formats",
@@ -71,8 +76,8 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
 
 def parse_reporting(given: argparse.Namespace, catalog: Catalog, action: str) -> Reporting:
     """The options of the report, checked; a baseline of a run that is to come has to be an experiment that there is."""
-    if given.output is not None and action != "report":
-        raise UsageError("--output is for --report; a run's own report goes into its folder")
+    if given.output is not None and action not in ("report", "explain_speed"):
+        raise UsageError("--output is for --report and --explain-speed; a run's own report goes into its folder")
     if given.report and len(given.report) > 1 and given.output is None:
         raise UsageError("--report of several runs belongs to none of their folders; say where with --output DIR")
     if given.baseline is not None:

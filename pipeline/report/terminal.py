@@ -16,6 +16,7 @@ from rich.text import Text
 from pipeline.report import figures
 from pipeline.report.figures import number
 from pipeline.report.model import Note, Report, Row, Standing, Table
+from pipeline.report.section import Section
 
 LOG_COLUMNS = 160
 """Of a pipe or a file, which have no width of their own."""
@@ -73,6 +74,41 @@ def show(report: Report) -> None:
     """Print the report on standard output."""
     console = Console()
     render(report, console if console.is_terminal else Console(width=LOG_COLUMNS))
+
+
+def show_sections(lead: Sequence[str], sections: Sequence[Section]) -> None:
+    """Print sentences, the first of them bold, and the sections below them that are for a terminal."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=LOG_COLUMNS)
+    for place, sentence in enumerate(lead):
+        style = "dim" if place else "bold"
+        console.print(Padding(Text(figures.one_line(sentence), style=style), (0 if place else 1, _EDGE)))
+    for section in sections:
+        if not section.document_only:
+            console.print(Padding(Text(section.heading, style="bold"), (1, _EDGE, 0, _EDGE)))
+            _print_section(section, console)
+
+
+def _print_section(section: Section, console: Console) -> None:
+    if section.items:
+        console.print(_sheet(section))
+    for text in (*section.sentences, *(f"· {entry}" for entry in section.entries)):
+        console.print(Padding(Text(figures.one_line(text)), (0, _EDGE)))
+    for command in section.commands:  # whole, so that it can be copied
+        console.print(Text(figures.one_line(command), style="green"), soft_wrap=True)
+
+
+def _sheet(section: Section) -> Grid:
+    """The columns with a figure; what is wider than the terminal is wrapped."""
+    grid = Grid(box=box.HORIZONTALS, padding=(0, _PADDING, 0, 0), border_style="dim", header_style="bold")
+    shown = [
+        column for column in section.columns if any(column.cell(item) != figures.UNKNOWN for item in section.items)
+    ]
+    for column in shown:
+        grid.add_column(column.header, justify="left" if column.text else "right", vertical="bottom", overflow="fold")
+    for item in section.items:
+        grid.add_row(*(Text(figures.one_line(column.cell(item))) for column in shown))
+    return grid
 
 
 def save_picture(report: Report, path: Path, title: str) -> None:

@@ -19,6 +19,12 @@ def test_runs_to_report_on_are_taken_once_each_and_nothing_is_run() -> None:
     assert (arguments.action, arguments.report) == ("report", ("a", "b"))
 
 
+def test_a_runs_speed_is_explained_and_written_to_a_file_where_one_is_named() -> None:
+    arguments = parsed("--explain-speed", "a", "--output", "speed.md")
+    assert (arguments.action, arguments.explain_speed) == ("explain_speed", "a")
+    assert arguments.reporting.output is not None and arguments.reporting.output.name == "speed.md"
+
+
 def test_all_formats_are_written_unless_some_are_named() -> None:
     assert parsed("--report", "a").reporting.formats == ("html", "md", "csv", "pdf")
     assert parsed("--report", "a", "--formats", "csv,md,csv").reporting.formats == ("csv", "md")

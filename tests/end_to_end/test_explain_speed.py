@@ -1,0 +1,103 @@
+"""--explain-speed over results that lie there: what it prints, which file it writes, and what it refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import main
+from pipeline.results import write_documents, write_result
+from tests.builders import make_documents, make_result, make_workload
+from tests.conftest import REPOSITORY
+
+SETTLED: dict[str, Any] = {"engine_args": {"device": "cpu"}, "dtype": "bfloat16", "run": "mine"}
+EXAMPLE = REPOSITORY / "docs" / "examples" / "h200" / "synthetic"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A run with the baseline one document at a time and in batches, and 4-bit weights in batches."""
+    folder = tmp_path / "results"
+    for name, speed, fields in (
+        ("none", 0.5, {"scenario": "single", "batch_size_used": 1}),
+        ("none", 2.0, {"batch_size_used": 2}),
+        ("4-bit", 3.0, {"batch_size_used": 2, "quantization": "bitsandbytes nf4"}),
+    ):
+        place = folder / "mine" / f"{name}.{fields.get('scenario', 'offline')}"
+        place.mkdir(parents=True)
+        work = make_workload(docs=2)
+        write_result(place, make_result(name, speed, workload=work, docs=2, **SETTLED, **fields))
+        write_documents(place, make_documents((0.2, 0.3)))
+    return folder
+
+
+def explain(results: Path, *arguments: str) -> int:
+    return main(["--explain-speed", *arguments, "--results", str(results)])
+
+
+def test_the_factors_are_printed(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(results, "mine") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "4-bit at 2 documents a step is 6 times as fast as none one document at a time: batching 4.00×, weight "
+        "precision 1.50×." in said
+    )
+    assert "The factors multiply to 6.00×, which is the whole." in said
+
+
+def test_the_document_is_written_where_it_was_asked_for_without_this_machines_folders(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "docs" / "speed.md"
+    assert explain(results, "mine", "--output", str(output)) == 0
+    assert f"Document: {output}" in capsys.readouterr().out
+    text = output.read_text(encoding="utf-8")
+    assert text.startswith("# Where the speed comes from: mine\n")
+    assert "python orchestrator.py --explain-speed mine --output speed.md --results results" in text
+    assert str(tmp_path) not in text
+
+
+def test_the_same_results_make_the_same_document_again(results: Path, tmp_path: Path) -> None:
+    output = tmp_path / "speed.md"
+    explain(results, "mine", "--output", str(output))
+    first = output.read_bytes()
+    assert explain(results, "mine", "--output", str(output)) == 0
+    assert output.read_bytes() == first
+
+
+def test_json_is_the_whole_and_nothing_else_on_standard_output(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(results, "mine", "--json") == 0
+    way = json.loads(capsys.readouterr().out)["way"]
+    assert [step["thing"] for step in way["steps"]] == ["batching", "weight precision"]
+
+
+def test_a_damaged_result_is_named_and_left_out(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = results / "mine" / "4-bit.offline" / "result.json"
+    damaged.write_text("{")
+    assert explain(results, "mine") == 0
+    assert f"left out: {damaged}" in capsys.readouterr().err
+
+
+def test_a_run_that_is_not_there_is_bad_usage(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(results, "mime") == 2
+    assert "'mime': no run of that name and no run's folder" in capsys.readouterr().err
+
+
+def test_a_folder_in_place_of_the_document_is_bad_usage(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(results, "mine", "--output", str(tmp_path)) == 2
+    assert f"--output {tmp_path}: a folder" in capsys.readouterr().err
+
+
+def test_the_example_lacks_the_baseline_one_document_at_a_time_and_says_how_to_measure_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--explain-speed", str(EXAMPLE)]) == 0
+    said = capsys.readouterr().out
+    assert "none one document at a time was not measured" in " ".join(said.split())
+    command = "--docs 8 --seed 1 --max-new-tokens 300 --run synthetic --experiment none --scenario single"
+    assert any(line.endswith(command) for line in said.splitlines())

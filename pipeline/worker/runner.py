@@ -107,7 +107,8 @@ def _run_engine(
             compiled, compile_s = timed(lambda: compile_shapes(backend, fitting, job, progress))
             lengths = {request.id: len(request.prompt_ids) for request in fitting}
             shapes = [document for document in chosen if document.id in lengths]
-            _, warmup_s = timed(lambda: warm_up(backend, batches, shapes, lengths, job, progress))
+            # what compiled for each shape has run each of them
+            _, warmup_s = timed(lambda: None if compiled else warm_up(backend, batches, shapes, lengths, job, progress))
         before = len(batches.retreats)
         with _phase("generate"), _open_documents(roots.results / job.folder, earlier) as stream:
             repeats = generate_repeatedly(

@@ -88,7 +88,7 @@ class TransformersBackend:
         return Settings(
             dtype=str(dtype).removeprefix("torch."),
             quantization=quantization_label(self._model.config.to_dict().get("quantization_config")),
-            attention=self._model.config._attn_implementation,
+            attention=self._batching.attention,
             batch_size_used=self._batching.batch_size_used,
             engine_args={
                 "device": str(self._model.device),

@@ -54,9 +54,13 @@ class CompiledBatches(StaticBatches):
         super().start(model, pad_id)
         import torch
 
+        from pipeline.worker.backends.transformers import attention
+
         # one entry a shape; the limit is an error, since what is beyond it would run uncompiled
         torch._dynamo.config.recompile_limit = MOST_SHAPES
         torch._dynamo.config.fail_on_recompile_limit_hit = True
+        if self.attention == "sdpa":
+            model.set_attn_implementation(attention.register())
         self._step = torch.compile(decoding_step, **self.setup.options["compile"])
 
     def compile_for(self, requests: Sequence[Request]) -> bool:
@@ -114,8 +118,15 @@ class CompiledBatches(StaticBatches):
         return self._caches.bytes or None
 
     def arguments(self) -> Mapping[str, Any]:
-        """compile: the arguments of torch.compile. compiled_shapes: rows and cache length, in order of compiling."""
-        return {"compile": dict(self.setup.options["compile"]), "compiled_shapes": [list(s) for s in self._compiled]}
+        """compile: the arguments of torch.compile. compiled_shapes: rows and cache length, in order of compiling.
+
+        compiled_attention: what attends where the step is compiled.
+        """
+        return {
+            "compile": dict(self.setup.options["compile"]),
+            "compiled_attention": self.model.config._attn_implementation,
+            "compiled_shapes": [list(shape) for shape in self._compiled],
+        }
 
     def free(self) -> None:
         """Everything goes: compiled code and CUDA graphs hold the addresses of the caches."""

@@ -24,11 +24,13 @@ class PagedBatches:
         self._setup = setup
         self._manager: Any = None
         self._at_once = 0
+        self._model: Any = None
 
     def start(self, model: Any, pad_id: int) -> None:
         """Reserve the pool, capture CUDA graphs where it uses them, and start the thread."""
         import transformers
 
+        self._model = model
         config = transformers.ContinuousBatchingConfig(**paged_arguments(self._setup))
         self._manager = model.init_continuous_batching(continuous_batching_config=config)
         self._manager.warmup()
@@ -88,6 +90,12 @@ class PagedBatches:
                 raise RuntimeError("continuous batching ended without a reason")
 
     @property
+    def attention(self) -> str | None:
+        """See Settings; the engine may have switched to another than was asked for."""
+        found: str | None = self._model.config._attn_implementation
+        return found
+
+    @property
     def kv_cache_bytes(self) -> int | None:
         """Of the pool."""
         size: int = self._manager.batch_processor.cache.cache_tensor.nbytes
@@ -112,6 +120,7 @@ class PagedBatches:
 
     def close(self) -> None:
         """End the engine's thread."""
+        self._model = None
         manager, self._manager = self._manager, None
         if manager is not None:
             manager.stop(block=True, timeout=STOP_LIMIT_S, hard_stop=True)

@@ -28,11 +28,13 @@ class StaticBatches(ABC):
         self.setup = setup
         self.model: Any = None
         self.pad_id = 0
+        self.attention: str | None = None
         self._batches = setup.batches or Batches(setup.batch_size or 1, shrink=False)
 
     def start(self, model: Any, pad_id: int) -> None:
         """Take a loaded model."""
         self.model, self.pad_id = model, pad_id
+        self.attention = model.config._attn_implementation
 
     def compile_for(self, requests: Sequence[Request]) -> bool:
         """See Backend."""

@@ -35,6 +35,30 @@ def outputs(backend: Backend, requests: Sequence[Request]) -> dict[str, Any]:
     return {completion.id: list(completion.output_ids or ()) for completion in backend.generate(requests)}
 
 
+def attention_differences() -> dict[str, float]:
+    """The largest difference between the attention of compiled steps and PyTorch's own, by heads and key heads.
+
+    Rows of other lengths: what their masks hide must not count, whatever lies there.
+    """
+    import torch
+
+    from pipeline.worker.backends.transformers.attention import attend
+
+    torch.manual_seed(0)
+    found = {}
+    for heads, key_heads in ((4, 4), (4, 2), (4, 1)):
+        query = torch.randn(3, heads, 1, 16)
+        key, value = torch.randn(2, 3, key_heads, 40, 16)
+        mask = (torch.arange(40) >= torch.tensor([[0], [7], [30]])) & (torch.arange(40) < 35)
+        mask = mask[:, None, None]
+        own, _ = attend(None, query, key, value.masked_fill(~mask.transpose(2, 3), 1e4), mask, scaling=0.3)
+        theirs = torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, scale=0.3, enable_gqa=True
+        )
+        found[f"{heads}/{key_heads}"] = float((own - theirs.transpose(1, 2)).abs().max())
+    return found
+
+
 def observe(weights: Path) -> dict[str, Any]:
     setup = Setup(weights, "cpu", "float32", COMPILED, 2, 512, (1,), 0)
     plain = create_backend("transformers", replace(setup, options={"attention": "sdpa"}))
@@ -58,7 +82,7 @@ def observe(weights: Path) -> dict[str, Any]:
     batches.size = 3
     seen["grown"] = outputs(backend, [*mixed[:2], mixed[3]])
     backend.close()
-    return seen
+    return seen | {"attention_differences": attention_differences()}
 
 
 if __name__ == "__main__":

@@ -70,3 +70,8 @@ def test_a_batch_larger_than_any_before_is_completed_all_the_same(seen: Any) -> 
     names = [str(length) for length in (SHORT, LONG, LONG - 1)]
     assert seen["grown"] == {name: seen["plain"][name] for name in names}
     assert all(len(ids) == NEW_TOKENS for ids in seen["grown"].values())
+
+
+def test_the_attention_of_a_compiled_step_is_pytorchs_own_but_for_rounding(seen: Any) -> None:
+    assert set(seen["attention_differences"]) == {"4/4", "4/2", "4/1"}
+    assert max(seen["attention_differences"].values()) < 1e-5

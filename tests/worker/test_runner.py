@@ -177,6 +177,36 @@ def test_what_the_engine_compiled_is_not_in_its_loading_time_too(execute: Runner
     assert timing.load_s is not None and 0.1 <= timing.load_s < 0.8
 
 
+def test_what_an_engine_compiles_for_its_requests_is_timed_apart_and_is_its_warm_up(execute: Runner) -> None:
+    class CompilingByShape(StepwiseBackend):
+        def compile_for(self, requests: Sequence[Request]) -> bool:
+            time.sleep(0.2)
+            return True
+
+    backend = CompilingByShape()
+    timing = execute(backend).timing
+    assert timing.compile_s is not None and timing.compile_s >= 0.2
+    assert timing.warmup_s is not None and timing.warmup_s < 0.1
+    assert len(backend.calls) == 1
+
+
+@pytest.mark.parametrize(("scenario", "sizes"), [("offline", [3]), ("single", [1, 1, 1])])
+def test_an_engine_compiles_for_what_it_is_handed_at_a_time_the_longest_first(
+    execute: Runner, scenario: str, sizes: list[int]
+) -> None:
+    lengths: list[list[int]] = []
+
+    class CompilingByShape(StepwiseBackend):
+        def compile_for(self, requests: Sequence[Request]) -> bool:
+            lengths.append([len(request.prompt_ids) for request in requests])
+            return True
+
+    execute(CompilingByShape(), scenario=scenario)
+    assert [len(batch) for batch in lengths] == sizes
+    flat = [length for batch in lengths for length in batch]
+    assert flat == sorted(flat, reverse=True)
+
+
 def test_an_engine_that_does_not_tell_has_its_whole_loading_time_and_no_compile_time(execute: Runner) -> None:
     timing = execute(StepwiseBackend()).timing
     assert timing.compile_s is None

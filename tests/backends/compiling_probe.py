@@ -1,6 +1,6 @@
-"""Has the compiled way of the transformers adapter complete requests of mixed lengths, and prints what it saw as JSON.
+"""Has the transformers adapter complete requests of mixed lengths in its own ways, and prints what it saw as JSON.
 
-`python -m tests.backends.compiling_probe`: the steps are traced as for a GPU, and run as they are.
+`python -m tests.backends.compiling_probe`: compiled steps are traced as for a GPU, and run as they are.
 """
 
 import json
@@ -59,6 +59,29 @@ def attention_differences() -> dict[str, float]:
     return found
 
 
+def masks_of_continuous_batching(setup: Setup) -> list[str]:
+    """The dtypes of the masks that PyTorch's attention gets in continuous batching."""
+    import torch
+
+    found = set()
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    def noted(*tensors: Any, attn_mask: Any = None, **more: Any) -> Any:
+        found.add(str(getattr(attn_mask, "dtype", None)))
+        return attend(*tensors, attn_mask=attn_mask, **more)
+
+    paged = {"auto_switch_to_flash": False, "num_blocks": 8, "max_batch_tokens": 512}
+    backend = create_backend("transformers", replace(setup, options={"attention": "sdpa", "paged": paged}))
+    backend.load()
+    torch.nn.functional.scaled_dot_product_attention = noted
+    try:
+        outputs(backend, [request(SHORT), request(MIDDLE)])
+    finally:
+        torch.nn.functional.scaled_dot_product_attention = attend
+    backend.close()
+    return sorted(found)
+
+
 def observe(weights: Path) -> dict[str, Any]:
     setup = Setup(weights, "cpu", "float32", COMPILED, 2, 512, (1,), 0)
     plain = create_backend("transformers", replace(setup, options={"attention": "sdpa"}))
@@ -82,7 +105,9 @@ def observe(weights: Path) -> dict[str, Any]:
     batches.size = 3
     seen["grown"] = outputs(backend, [*mixed[:2], mixed[3]])
     backend.close()
-    return seen | {"attention_differences": attention_differences()}
+    seen["attention_differences"] = attention_differences()
+    seen["masks_of_continuous_batching"] = masks_of_continuous_batching(setup)
+    return seen
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The compiled way of the transformers adapter, over requests of mixed lengths on a model of random weights."""
+"""Compiled steps and attention masks of the transformers adapter, over requests of mixed lengths on random weights."""
 
 import json
 import subprocess
@@ -75,3 +75,8 @@ def test_a_batch_larger_than_any_before_is_completed_all_the_same(seen: Any) -> 
 def test_the_attention_of_a_compiled_step_is_pytorchs_own_but_for_rounding(seen: Any) -> None:
     assert set(seen["attention_differences"]) == {"4/4", "4/2", "4/1"}
     assert max(seen["attention_differences"].values()) < 1e-5
+
+
+def test_attention_of_continuous_batching_is_masked_by_booleans(seen: Any) -> None:
+    """Under the lowest value instead, bfloat16 texts were broken on a GPU."""
+    assert seen["masks_of_continuous_batching"] == ["torch.bool"]

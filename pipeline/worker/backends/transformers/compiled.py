@@ -60,7 +60,7 @@ class CompiledBatches(StaticBatches):
         torch._dynamo.config.recompile_limit = MOST_SHAPES
         torch._dynamo.config.fail_on_recompile_limit_hit = True
         if self.attention == "sdpa":
-            model.set_attn_implementation(attention.register())
+            model.set_attn_implementation(attention.register_for_compiled_steps())
         self._step = torch.compile(decoding_step, **self.setup.options["compile"])
 
     def compile_for(self, requests: Sequence[Request]) -> bool:

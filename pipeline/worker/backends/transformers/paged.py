@@ -30,7 +30,11 @@ class PagedBatches:
         """Reserve the pool, capture CUDA graphs where it uses them, and start the thread."""
         import transformers
 
+        from pipeline.worker.backends.transformers import attention
+
         self._model = model
+        if model.config._attn_implementation == "sdpa":
+            attention.register_for_continuous_batching()
         config = transformers.ContinuousBatchingConfig(**paged_arguments(self._setup))
         self._manager = model.init_continuous_batching(continuous_batching_config=config)
         self._manager.warmup()

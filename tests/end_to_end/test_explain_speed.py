@@ -101,3 +101,18 @@ def test_the_example_lacks_the_baseline_one_document_at_a_time_and_says_how_to_m
     assert "none one document at a time was not measured" in " ".join(said.split())
     command = "--docs 8 --seed 1 --max-new-tokens 300 --run synthetic --experiment none --scenario single"
     assert any(line.endswith(command) for line in said.splitlines())
+
+
+def test_the_document_on_performance_is_what_its_results_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    document = REPOSITORY / "docs" / "performance.md"
+    [command] = [line for line in document.read_text(encoding="utf-8").splitlines() if line.startswith("python orches")]
+    arguments = command.split()[2:]
+    assert arguments[-2:] == ["--output", "docs/performance.md"]
+    made = tmp_path / "performance.md"
+    assert main([*arguments[:-1], str(made)]) == 0
+    # the last part says where it was written
+    assert (
+        made.read_text(encoding="utf-8").split("## Made by")[0]
+        == document.read_text(encoding="utf-8").split("## Made by")[0]
+    )

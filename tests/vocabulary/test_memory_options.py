@@ -54,6 +54,13 @@ def test_what_an_engine_can_not_do_of_what_was_asked_is_said_and_no_error() -> N
     assert remarks(selected("none"), request) == remarks(selected("lead-3"), request) == ()
 
 
+def test_an_engine_that_fills_a_pool_is_told_no_batch_size_whatever_its_image_can_do() -> None:
+    made = job("paged", replace(REQUEST, find_batch_size=True))
+    assert selected("paged").image.shrinks_batch
+    assert (made.on_oom, made.find_batch_size) == ("fail", False)
+    assert [text.partition(":")[0] for text in made.remarks] == ["--find-batch-size"]
+
+
 def test_nothing_is_said_where_nothing_was_asked() -> None:
     assert remarks(selected("vllm"), REQUEST) == ()
 

@@ -184,11 +184,10 @@ class Image:
     provides: the backend whose engine it holds, None for an image that only makes weights. engine: the package that
     is its engine, of that name or with the variant's device after it; the locks have its versions. shrinks_batch:
     whether its adapter takes its batch size from Setup.batches, and so can change it once loaded, in experiments that
-    fill no pool. needs_packages: what
-    its jobs import beside the engine, which its locks hold and the interpreter at hand may not. environment:
-    variables of its processes; {compile_cache} in a value stands for a folder that outlives a job. build_environment:
-    variables for building its build_packages, which the user's own replace. extra: no experiment needs it, and it is
-    made for who asks for what it does.
+    fill no pool. needs_packages: what its jobs import beside the engine, which its locks hold and the interpreter at
+    hand may not. environment: variables of its processes; {compile_cache} in a value stands for a folder that outlives
+    a job. build_environment: variables for building its build_packages, which the user's own replace. extra: no
+    experiment needs it, and it is made for who asks for what it does.
     """
 
     name: ImageName

@@ -15,8 +15,8 @@ from pipeline.worker.backends.transformers.rows import Rows, longest_first, pad_
 from pipeline.worker.backends.transformers.static import StaticBatches, cache_bytes, free_memory, is_out_of_memory
 
 LENGTH_STEP = 256
-"""Caches have room for a multiple of so many tokens, so that texts of mixed lengths need few compiled shapes: each costs
-half a minute of compiling for Llama-2-7b on an H200. Attention reads all of that room, used or not."""
+"""Caches have room for a multiple of so many tokens, so that texts of mixed lengths need few compiled shapes: each
+takes half a minute to compile for Llama-2-7b on an H200. Attention reads all of that room, used or not."""
 
 MOST_SHAPES = 64
 """That are compiled at most; torch's own limit of 8 would silently leave further ones uncompiled."""

@@ -13,8 +13,14 @@ from pipeline.measures import UsedSettings
 from pipeline.worker.backend import Request, Setup
 
 
+PLAIN = frozenset(("attention", "quantization"))
+"""Options that a plain generate() takes too."""
+
+
 def create(setup: Setup, used: UsedSettings) -> "BareTransformers":
-    """The model, loaded."""
+    """The model, loaded. SystemExit for a job that batches or compiles in a way that a plain generate() doesn't."""
+    if other := setup.options.keys() - PLAIN:
+        raise SystemExit(f"a plain generate() is no measure of a job with option {', '.join(sorted(other))}")
     return BareTransformers(setup, used.batch_size_used or setup.batch_size or 1)
 
 

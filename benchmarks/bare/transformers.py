@@ -12,7 +12,6 @@ from typing import Any
 from pipeline.measures import UsedSettings
 from pipeline.worker.backend import Request, Setup
 
-
 PLAIN = frozenset(("attention", "quantization"))
 """Options that a plain generate() takes too."""
 

@@ -63,7 +63,7 @@ class PagedBatches:
                 if result.is_finished():
                     yield unfinished.pop(result.request_id), result.generated_tokens
         finally:
-            for request_id in unfinished:
+            for request_id in unfinished if self._manager else ():  # closed before this generator was
                 self._manager.cancel_request(request_id)
 
     def _hand_over(self, requests: Sequence[Request], *, streaming: bool) -> None:

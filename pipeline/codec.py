@@ -4,6 +4,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 from pipeline.errors import UsageError
@@ -56,19 +57,24 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
 def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where}: expected fields, found {shown(value)}")
-    hints = typing.get_type_hints(kind, include_extras=True)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields, required = _shape(kind)
     unknown = [key for key in value if key not in fields]
     if unknown:
         raise UsageError(f"{where}: unknown field {shown(unknown[0])}; known are {', '.join(fields)}")
-    missing = [
-        name
-        for name, field in fields.items()
-        if name not in value and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    ]
+    missing = [name for name in required if name not in value]
     if missing:
         raise UsageError(f"{where}: field {missing[0]!r} is missing")
-    return kind(**{name: _decode(hints[name], value[name], inside(where, name)) for name in fields if name in value})
+    return kind(**{name: _decode(fields[name], value[name], inside(where, name)) for name in fields if name in value})
+
+
+@cache
+def _shape(kind: type) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """The types of a dataclass's fields by their names, and the names of those without a default."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    fields = dataclasses.fields(kind)
+    missing = dataclasses.MISSING
+    required = [one.name for one in fields if one.default is missing and one.default_factory is missing]
+    return {one.name: hints[one.name] for one in fields}, required
 
 
 def _decode_checked(kind: Any, value: Any, where: str) -> Any:

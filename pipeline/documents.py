@@ -4,15 +4,21 @@ A dataset is a JSONL file in UTF-8, one object a line: `id`, `document`, `summar
 """
 
 import hashlib
+import json
+import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+import weakref
+import zlib
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple, overload
 
-from pipeline.errors import UsageError
-from pipeline.files import open_regular, sha256_json
+from pipeline.errors import BenchmarkError, UsageError
+from pipeline.files import open_regular, sha256_json_of_all
+from pipeline.lazy import Picked, ascending
 from pipeline.plain import parse_json, shown
 
 LONGEST_LINE_BYTES = 1 << 26
@@ -41,11 +47,49 @@ class Document:
     summary: str
 
 
-def read_documents(path: Path) -> list[Document]:
-    """Read a whole dataset. A UsageError names the file, the line, the fault and the mend."""
+class Documents(Sequence[Document]):
+    """A dataset's documents, each read from its file when it is taken. Of each, some 16 bytes are held.
+
+    A BenchmarkError where a line is not the one that was checked any more. Its file stays open as long as it is there.
+    """
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path = path
+        self._file = os.dup(stream.fileno())
+        weakref.finalize(self, os.close, self._file)
+        self._offsets, self._lengths, self._checksums = array("Q"), array("I"), array("I")
+        ids = array("q")
+        for line in _lines(stream, path):
+            self._offsets.append(line.offset)
+            self._lengths.append(len(line.content))
+            self._checksums.append(zlib.crc32(line.content))
+            ids.append(hash(_comparable(_parse(line).id)))
+        if twice := _doubles(ids):
+            stream.seek(0)
+            _require_unique(_lines(stream, path), twice)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Document]: ...
+    def __getitem__(self, index: int | slice) -> Document | Sequence[Document]:
+        if isinstance(index, slice):
+            return Picked(self, range(len(self))[index])
+        content = os.pread(self._file, self._lengths[index], self._offsets[index])
+        if zlib.crc32(content) != self._checksums[index]:
+            raise BenchmarkError(f"{self._path}: the documents changed while they were in use; run the command again")
+        value = json.loads(content)
+        return Document(value["id"], value["document"], value["summary"])
+
+
+def read_documents(path: Path) -> Documents:
+    """Check a whole dataset. A UsageError names the file, the line, the fault and the mend."""
     try:
         with open_regular(path) as stream:
-            documents = _documents(stream, path)
+            documents = Documents(path, stream)
     except OSError as error:
         raise UsageError(f"{path}: the dataset can't be read ({error.strerror})") from error
     if not documents:
@@ -53,30 +97,53 @@ def read_documents(path: Path) -> list[Document]:
     return documents
 
 
-def _documents(stream: BinaryIO, path: Path) -> list[Document]:
-    documents: list[Document] = []
-    seen: dict[str, tuple[int, str]] = {}
-    for number, line in enumerate(_lines(stream), start=1):
-        where = f"{path}: line {number}"
-        if number == 1:
-            _require_text(line, path)
-            line = line.removeprefix(BYTE_ORDER_MARK)
-        if not line.strip():
-            continue
-        document = _parse(line, where)
-        # People and tools that join results by id trim and normalise it, so such ids would become the same one.
-        same = unicodedata.normalize("NFC", document.id.strip())
-        if same in seen:
-            raise UsageError(_not_unique(where, document.id, *seen[same]))
-        seen[same] = number, document.id
-        documents.append(document)
-    return documents
+class _Line(NamedTuple):
+    """One that is not blank. content: without a byte order mark; its end may be part of it. where: for an error."""
+
+    content: bytes
+    offset: int
+    number: int
+    where: str
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
+def _lines(stream: BinaryIO, path: Path) -> Iterator[_Line]:
     """Lines however they end (LF, CRLF, CR), the first that is longer than LONGEST_LINE_BYTES not whole."""
+    offset = number = 0
     while piece := stream.readline(LONGEST_LINE_BYTES + 1):
-        yield from piece.splitlines()
+        for line in piece.splitlines(keepends=True):
+            number += 1
+            start = offset
+            offset += len(line)
+            if number == 1:
+                _require_text(line, path)
+                if line.startswith(BYTE_ORDER_MARK):
+                    line, start = line.removeprefix(BYTE_ORDER_MARK), len(BYTE_ORDER_MARK)
+            if line.strip():
+                yield _Line(line, start, number, f"{path}: line {number}")
+
+
+def _comparable(name: str) -> str:
+    """What an id must not share: people and tools that join results by id trim and normalise it."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def _doubles(hashes: "array[int]") -> Collection[int]:
+    """Those that stand there more than once."""
+    ordered = Picked(hashes, ascending(hashes))
+    return {one for one, other in pairwise(ordered) if one == other}
+
+
+def _require_unique(lines: Iterable[_Line], hashes: Collection[int]) -> None:
+    """Raise a UsageError for the first id that stood there before. hashes: of those that may."""
+    seen: dict[str, tuple[int, str]] = {}
+    for line in lines:
+        given = _parse(line).id
+        same = _comparable(given)
+        if hash(same) not in hashes:
+            continue
+        if same in seen:
+            raise UsageError(_not_unique(line.where, given, *seen[same]))
+        seen[same] = line.number, given
 
 
 def _require_text(start: bytes, path: Path) -> None:
@@ -94,7 +161,8 @@ def _not_unique(where: str, given: str, line: int, earlier: str) -> str:
     )
 
 
-def _parse(line: bytes, where: str) -> Document:
+def _parse(read: _Line) -> Document:
+    line, where = read.content, read.where
     if len(line) > LONGEST_LINE_BYTES:
         raise UsageError(f"{where}: longer than {LONGEST_LINE_BYTES >> 20} MiB; each line must be one JSON object")
     try:
@@ -133,7 +201,7 @@ def _text(value: dict[str, Any], name: str, where: str) -> str:
     return text
 
 
-def choose(documents: Sequence[Document], docs: int, seed: int) -> list[Document]:
+def choose(documents: Sequence[Document], docs: int, seed: int) -> Sequence[Document]:
     """Choose `docs` documents by seed, in the dataset's order.
 
     Documents are ranked by a hash of seed and id, so a smaller choice is always part of a larger one with the same
@@ -141,11 +209,18 @@ def choose(documents: Sequence[Document], docs: int, seed: int) -> list[Document
     """
     if docs > len(documents):
         raise UsageError(f"{docs} documents asked for, the dataset has {len(documents)}; lower --docs")
-    ranked = sorted(documents, key=lambda document: hashlib.sha256(f"{seed}:{document.id}".encode()).digest())
-    chosen = {document.id for document in ranked[:docs]}
-    return [document for document in documents if document.id in chosen]
+    if docs == len(documents):
+        return documents
+    ranks = array("Q", (_rank(document.id, seed) for document in documents))
+    least = array("q", ascending(ranks)[:docs])
+    return Picked(documents, array("q", map(least.__getitem__, ascending(least))))
 
 
-def fingerprint(documents: Sequence[Document]) -> str:
+def _rank(name: str, seed: int) -> int:
+    """The hash's first 64 bits, which no two of a dataset share in practice."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "big")
+
+
+def fingerprint(documents: Iterable[Document]) -> str:
     """SHA-256 over the documents' ids, texts and summaries, in order."""
-    return sha256_json([[document.id, document.document, document.summary] for document in documents])
+    return sha256_json_of_all([document.id, document.document, document.summary] for document in documents)

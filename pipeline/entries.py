@@ -108,6 +108,19 @@ class Footprint:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What --tune changed of an experiment. of: its name. settings: values by names of pipeline/config/tuning.yaml.
+
+    gpu, model: which it was tuned for, as --gpu and --model take them; None for a trial, which runs where it is tried.
+    """
+
+    of: Name
+    settings: Mapping[str, Any]
+    gpu: Name | None = None
+    model: Name | None = None
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A named configuration: one optimisation of one engine.
 
@@ -116,6 +129,7 @@ class Experiment:
     batch_size: documents a step in `offline` where the engine wants to be told; None where it batches by itself.
     ranked: False for reference lines, which stand beside the table and never compete.
     by_name_only: True for one that --all leaves out, since what it needs first takes hours or suits few models.
+    tuned: what it differs in from the experiment that it was made of by --tune; None for one that was not.
     """
 
     name: Name
@@ -132,6 +146,7 @@ class Experiment:
     memory: Footprint = Footprint()
     ranked: bool = True
     by_name_only: bool = False
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO
@@ -128,7 +128,19 @@ def sha256_files(root: Path, paths: list[Path]) -> str:
     return digest.hexdigest()
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def sha256_json(value: Any) -> str:
     """SHA-256 of a value's canonical JSON: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()
+
+
+def sha256_json_of_all(values: Iterable[Any]) -> str:
+    """sha256_json of a list of these, of which one is held at a time."""
+    digest, before = hashlib.sha256(), "["
+    for value in values:
+        digest.update(f"{before}{_CANONICAL.encode(value)}".encode())
+        before = ","
+    digest.update(b"[]" if before == "[" else b"]")
+    return digest.hexdigest()

@@ -8,7 +8,7 @@ from pipeline.catalog import find
 from pipeline.entries import Gpu, Rates
 from pipeline.errors import UsageError
 from pipeline.gpus import DetectedGpu
-from pipeline.machine import cpu_name, has_native_bfloat16
+from pipeline.machine import cpu_name, has_native_bfloat16, slug
 from pipeline.spec import JobGpu
 
 CPU = "cpu"
@@ -62,7 +62,7 @@ def choose_hardware(
 
 
 def _real(listed: Gpu | None, gpu: DetectedGpu, name: str | None = None) -> Hardware:
-    known = listed.name if listed else re.sub(r"[^a-z0-9]+", "-", gpu.name.lower()).strip("-")
+    known = listed.name if listed else slug(gpu.name)
     # bfloat16 arithmetic came with Ampere
     dtype = "bfloat16" if gpu.compute_capability >= 8.0 else "float16"
     driver = int(gpu.driver_version.split(".")[0])

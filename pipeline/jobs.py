@@ -42,6 +42,7 @@ def make_job(
         "allow_pickle": request.allow_pickle and model is not None,
         "sampling": codec.encode(request.sampling),
         "preset": request.preset,
+        "tuned": codec.encode(experiment.tuned),
         "gpu": codec.encode(hardware.gpu),
         "model": codec.encode(_job_model(model)) if model else None,
         "precision": codec.encode(_precision(experiment, model, dtype)),
@@ -129,6 +130,7 @@ def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardw
         repeats=request.repeats,
         workload=request.workload,
         preset=request.preset,
+        tuned=experiment.tuned,
         synthetic=synthetic,
     )
     return summary, f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"

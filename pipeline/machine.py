@@ -2,12 +2,19 @@
 
 import os
 import platform
+import re
+import time
 from pathlib import Path
 
 
 def cpu_name() -> str:
     """The processor's own name, e.g. "AMD EPYC 7B13"; the architecture where the system doesn't tell."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def slug(device: str) -> str:
+    """A device's own name as a part of a folder's: "NVIDIA H200" is "nvidia-h200"."""
+    return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-") or "unknown"
 
 
 def has_native_bfloat16() -> bool:
@@ -34,6 +41,15 @@ def usable_cores() -> tuple[int, ...]:
 def usable_cpus() -> int:
     """How many they are."""
     return len(usable_cores())
+
+
+def process_age_s() -> float | None:
+    """How long ago this process began, in seconds, to a hundredth; None where the system doesn't tell."""
+    try:
+        started = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
 
 
 def memory_bytes() -> int | None:

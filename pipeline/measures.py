@@ -55,6 +55,11 @@ class Timing:
     search_s: of the search for the largest batch. segments: for a job that went on from an interrupted attempt's
     documents, how long it generated after that, instead of generate_s and repeats; the earlier attempt's seconds are
     not known.
+    Around them, for where a run's time goes: start_s, from the process's start until its engine could begin to load
+    (the interpreter, imports, reading the job and its documents); encode_s, of the prompts; close_s, of the engine;
+    rates_s, of measuring the hardware's rates; save_s, of the result, recording the environment included. wall_s: from
+    handing the job to its launcher until nothing of it was left; None for an image that was run alone. What wall_s has
+    beyond all of these is starting and ending the process, or its container.
     """
 
     load_s: float | None = None
@@ -67,6 +72,12 @@ class Timing:
     score_s: float | None = None
     repeats: tuple[float, ...] = ()
     segments: tuple[float, ...] = ()
+    start_s: float | None = None
+    encode_s: float | None = None
+    close_s: float | None = None
+    rates_s: float | None = None
+    save_s: float | None = None
+    wall_s: float | None = None
 
 
 @dataclass(frozen=True)

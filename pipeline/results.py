@@ -4,16 +4,18 @@ A figure that is not known is None, never 0. Times are seconds, memory is bytes,
 """
 
 import datetime
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from pipeline import codec
-from pipeline.entries import Rates, Scenario
+from pipeline.entries import Rates, Scenario, Tuned
 from pipeline.errors import UsageError
-from pipeline.files import read_bytes, read_json, write_atomically, write_json
+from pipeline.files import open_atomically, open_regular, read_json, write_json
 from pipeline.measures import DocumentResult, Metrics, Quality, RepeatSample, Roofline, Timing, UsedSettings
 from pipeline.names import Identifier, ImageName, Name, Sha256
 from pipeline.plain import parse_json, shown
@@ -26,6 +28,9 @@ DOCUMENTS_FILE = "documents.jsonl"
 REPEATS_FILE = "repeats.jsonl"
 LOG_FILE = "log.txt"
 LARGEST_DOCUMENTS_BYTES = 1 << 31
+"""Of what is read at once."""
+LONGEST_LINE_BYTES = 1 << 28
+MEND = "delete the job's folder to run it again"
 
 Line = TypeVar("Line", DocumentResult, RepeatSample)
 
@@ -69,6 +74,7 @@ class JobSummary:
     repeats: int = 1
     preset: Name | None = None
     synthetic: bool = False
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,10 @@ class Weights:
 class Environment:
     """Captured unasked. memory_bytes: of the GPU, or of the machine where no GPU is used.
 
-    rates: measured after the timed section. throttled: the driver's reasons for lower clocks seen in the timed section;
-    empty where there were none, None where they can't be told.
+    rates: measured after the timed section, of this job or of an earlier one of the command (HostFacts). throttled: the
+    driver's reasons for lower clocks seen in the timed section; empty where there were none, None where they can't be
+    told. read_ahead_bytes: what the orchestrator read into the page cache for later jobs in the timed section; None
+    where it reads nothing ahead.
     """
 
     gpu_name: str | None = None
@@ -107,6 +115,7 @@ class Environment:
     host_os: str | None = None
     rates: Rates | None = None
     throttled: tuple[str, ...] | None = None
+    read_ahead_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,7 @@ def summarize_job(job: Job) -> JobSummary:
         repeats=job.repeats,
         preset=job.preset,
         synthetic=job.synthetic,
+        tuned=job.tuned,
     )
 
 
@@ -205,28 +215,71 @@ def document_line(document: DocumentResult | RepeatSample) -> str:
     return json.dumps(codec.encode(document), ensure_ascii=False, allow_nan=False) + "\n"
 
 
+@contextmanager
+def documents_writer(folder: Path) -> Iterator[Callable[[DocumentResult], None]]:
+    """What is called with each document of documents.jsonl, which appears when the block ends well."""
+    with open_atomically(folder / DOCUMENTS_FILE) as stream:
+
+        def write(document: DocumentResult) -> None:
+            stream.write(document_line(document))
+
+        yield write
+
+
 def write_documents(folder: Path, documents: Iterable[DocumentResult]) -> None:
     """Write documents.jsonl atomically."""
-    write_atomically(folder / DOCUMENTS_FILE, "".join(map(document_line, documents)))
+    with documents_writer(folder) as write:
+        for document in documents:
+            write(document)
 
 
 def read_documents(path: Path) -> list[DocumentResult]:
     """Read documents.jsonl. A torn last line (the writer was killed) is dropped; damage elsewhere is a UsageError."""
-    return _read_lines(DocumentResult, path)
+    return _read_whole(DocumentResult, path)
 
 
 def read_repeats(path: Path) -> list[RepeatSample]:
     """Read repeats.jsonl, in the order in which it was written; see read_documents."""
-    return _read_lines(RepeatSample, path)
+    return _read_whole(RepeatSample, path)
 
 
-def _read_lines(kind: type[Line], path: Path) -> list[Line]:
-    *whole, _torn = read_bytes(path, LARGEST_DOCUMENTS_BYTES).split(b"\n")
-    found = []
-    for number, line in enumerate(whole, start=1):
-        where = f"{path}: line {number}"
-        try:
-            found.append(codec.decode(kind, parse_json(line, where), where))
-        except UsageError as error:
-            raise UsageError(f"{error}; delete the job's folder to run it again") from error
-    return found
+def documents_with_offsets(path: Path) -> Iterator[tuple[int, DocumentResult]]:
+    """Each document of a documents.jsonl of any size, with its line's offset in bytes; see read_documents."""
+    return _read_lines(DocumentResult, path)
+
+
+def document_at(stream: BinaryIO, offset: int) -> DocumentResult:
+    """The document of the line at that offset, which documents_with_offsets or this process had there before."""
+    stream.seek(offset)
+    return DocumentResult(**json.loads(stream.readline()))
+
+
+def _read_whole(kind: type[Line], path: Path) -> list[Line]:
+    found = _read_lines(kind, path)
+    if path.is_file() and path.stat().st_size > LARGEST_DOCUMENTS_BYTES:
+        raise UsageError(f"{path}: larger than {LARGEST_DOCUMENTS_BYTES} bytes, which is more than is read at once")
+    return [line for _, line in found]
+
+
+def _read_lines(kind: type[Line], path: Path) -> Iterator[tuple[int, Line]]:
+    offset = 0
+    try:
+        with open_regular(path) as stream:
+            for number in itertools.count(1):
+                line = stream.readline(LONGEST_LINE_BYTES)
+                where = f"{path}: line {number}"
+                if len(line) == LONGEST_LINE_BYTES:
+                    raise UsageError(f"{where}: longer than a line of its kind is; {MEND}")
+                if not line.endswith(b"\n"):
+                    return
+                yield offset, _read_line(kind, line.removesuffix(b"\n"), where)
+                offset += len(line)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
+
+
+def _read_line(kind: type[Line], line: bytes, where: str) -> Line:
+    try:
+        return codec.decode(kind, parse_json(line, where), where)
+    except UsageError as error:
+        raise UsageError(f"{error}; {MEND}") from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.entries import Attention, Device, Prompt, Rates, Sampling, Scenario
+from pipeline.entries import Attention, Device, Prompt, Rates, Sampling, Scenario, Tuned
 from pipeline.names import Identifier, ImageName, Name, RelativePath, Sha256
 
 OnOutOfMemory = Literal["shrink", "fail"]
@@ -94,7 +94,9 @@ class HostFacts:
     """What only the host can tell, recorded beside the result and never part of the key.
 
     compile_cache: whether an earlier job left compiled kernels for this environment. command: the number, in run.json,
-    of the command that ran the job; None for an image that was run alone.
+    of the command that ran the job; None for an image that was run alone. rates, bandwidth_bytes_per_s: what an earlier
+    job of the same command measured on the same device, so that this one need not: the first in the same environment
+    and dtype, the second in any; None where none did.
     """
 
     os: str | None = None
@@ -103,6 +105,8 @@ class HostFacts:
     image_digest: str | None = None
     compile_cache: Literal["cold", "warm"] | None = None
     command: int | None = None
+    rates: Rates | None = None
+    bandwidth_bytes_per_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Job:
     the engine can't do of what was asked, for the result to repeat as warnings; no part of the key either.
     allow_pickle: open weights that are pickles alone. launch: the number of this start of it, from 1, each in a fresh
     process. repeats: how often the timed section runs in it. preset: of published settings that it reproduces.
-    precision: None without a model.
+    tuned: see Experiment. precision: None without a model.
     """
 
     schema_version: int
@@ -149,6 +153,7 @@ class Job:
     repeats: int = 1
     sampling: Sampling = field(default_factory=Sampling)
     preset: Name | None = None
+    tuned: Tuned | None = None
     precision: Precision | None = None
     host: HostFacts = HostFacts()
 

@@ -1,5 +1,7 @@
 """The project's YAML files, read strictly: only plain values, and nothing that stands for more than it says."""
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The fields at the top of a YAML file. A UsageError names the file, the line where it can, and the fault."""
     content = read_bytes(path, LARGEST_BYTES)
     try:
-        value = yaml.load(content.decode(), Loader=_StrictLoader)
+        value = copy.deepcopy(_parse(content))
     except UnicodeDecodeError as error:
         raise UsageError(not_utf8(str(path), error)) from error
     except yaml.MarkedYAMLError as error:
@@ -30,6 +32,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: expected a mapping at the top")
     require_plain(value, str(path))
     return value
+
+
+@lru_cache(maxsize=32)
+def _parse(content: bytes) -> Any:
+    """Once for each content: a catalogue reads some files for several of its parts, and PyYAML is slow."""
+    return yaml.load(content.decode(), Loader=_StrictLoader)
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.measures import UsedSettings
 from pipeline.worker.backend import Request, Setup
-from pipeline.worker.backends.vllm import engine_arguments, permit_amx
+from pipeline.worker.backends.vllm.adapter import engine_arguments, permit_amx
 
 
 def create(setup: Setup, _used: UsedSettings) -> "BareVllm":

@@ -1,9 +1,13 @@
 """From raw per-document samples to the figures of result.json."""
 
 import math
+from array import array
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
-from pipeline.measures import Distribution, DocumentResult, Metrics
+from pipeline.analysis.samples import Samples, known_counts, known_times
+from pipeline.lazy import Picked, ascending
+from pipeline.measures import Distribution, Metrics
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -13,7 +17,7 @@ def mean(values: Sequence[float]) -> float | None:
 
 def mean_of_known(values: Iterable[float | None]) -> float | None:
     """The plain mean of those that are known; None where none is."""
-    return mean([value for value in values if value is not None])
+    return mean(array("d", (value for value in values if value is not None)))
 
 
 def mean_if_known(values: Sequence[float | None]) -> float | None:
@@ -31,9 +35,10 @@ def percentile(ordered: Sequence[float], fraction: float) -> float:
 
 def distribution(values: Iterable[float | None]) -> Distribution | None:
     """Mean and percentiles of the known values; None where none is known."""
-    ordered = sorted(value for value in values if value is not None)
-    if not ordered:
+    known = array("d", (value for value in values if value is not None))
+    if not known:
         return None
+    ordered = Picked(known, ascending(known))
     return Distribution(
         mean=math.fsum(ordered) / len(ordered),
         p50=percentile(ordered, 0.5),
@@ -42,11 +47,42 @@ def distribution(values: Iterable[float | None]) -> Distribution | None:
     )
 
 
+class ExactSum:
+    """A sum without rounding error of values that come one at a time, as math.fsum makes of all of them.
+
+    (Shewchuk 1997, as in Python's own recipe for msum: partial sums that don't overlap.)
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._partials: list[float] = []
+
+    def add(self, value: float | None) -> None:
+        """One that is not known doesn't count."""
+        if value is None:
+            return
+        self.count += 1
+        kept = 0
+        for partial in self._partials:
+            large, small = (value, partial) if abs(value) >= abs(partial) else (partial, value)
+            value = large + small
+            rest = small - (value - large)
+            if rest:
+                self._partials[kept] = rest
+                kept += 1
+        self._partials[kept:] = [value]
+
+    @property
+    def mean(self) -> float | None:
+        """None of nothing."""
+        return math.fsum(self._partials) / self.count if self.count else None
+
+
 def derive(
-    documents: Sequence[DocumentResult],
+    documents: Samples,
     generate_s: float | None,
     *,
-    again: Sequence[DocumentResult] = (),
+    again: Sequence[Samples] = (),
     peak_memory_bytes: int | None = None,
     weights_bytes: int | None = None,
     kv_cache_bytes: int | None = None,
@@ -60,28 +96,28 @@ def derive(
     tokens needs the token counts of every completed document. again: the same documents in further repeats of the timed
     section, which count for speed and times; lengths are those of the first.
     """
-    done = [document for document in documents if document.finish_reason != "too_long"]
-    prompt_tokens = [document.prompt_tokens for document in done if document.prompt_tokens is not None]
-    output_tokens = [document.output_tokens for document in done if document.output_tokens is not None]
-    timed = [*done, *again]
-    tokens = [document.output_tokens for document in timed if document.output_tokens is not None]
-    repeats = len(timed) / len(done) if done else 1
+    timed = [documents, *again]
+    docs = len(documents)
+    samples = sum(map(len, timed))
+    counted = sum(1 for part in timed for _ in known_counts(part.output_tokens))
+    tokens = sum(count for part in timed for count in known_counts(part.output_tokens))
+    repeats = samples / docs if docs else 1
     return Metrics(
-        docs=len(done),
-        docs_per_s=_rate(len(done), generate_s),
-        output_tokens_per_s=_rate(sum(tokens) / repeats, generate_s) if len(tokens) == len(timed) else None,
-        prompt_tokens_mean=mean(prompt_tokens),
-        output_tokens_mean=mean(output_tokens),
-        latency_s=distribution(document.latency_s for document in timed),
-        ttft_s=distribution(document.ttft_s for document in timed),
-        tpot_s=distribution(document.tpot_s for document in timed),
+        docs=docs,
+        docs_per_s=_rate(docs, generate_s),
+        output_tokens_per_s=_rate(tokens / repeats, generate_s) if counted == samples else None,
+        prompt_tokens_mean=mean_of_known(known_counts(documents.prompt_tokens)),
+        output_tokens_mean=mean_of_known(known_counts(documents.output_tokens)),
+        latency_s=distribution(chain.from_iterable(known_times(part.latency_s) for part in timed)),
+        ttft_s=distribution(chain.from_iterable(known_times(part.ttft_s) for part in timed)),
+        tpot_s=distribution(chain.from_iterable(known_times(part.tpot_s) for part in timed)),
         peak_memory_bytes=peak_memory_bytes,
         weights_bytes=weights_bytes,
         kv_cache_bytes=kv_cache_bytes,
         overhead_bytes=overhead_bytes,
         activations_bytes=activations_bytes,
         energy_j=energy_j,
-        docs_too_long=len(documents) - len(done),
+        docs_too_long=documents.too_long,
     )
 
 

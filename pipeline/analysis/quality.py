@@ -1,19 +1,23 @@
 """ROUGE of summaries against their references, equal to rouge-score's own F1."""
 
 import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-
-from rouge_score.rouge_scorer import RougeScorer
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from pipeline.analysis import degeneracy
-from pipeline.analysis.metrics import mean, mean_of_known
+from pipeline.analysis.metrics import ExactSum
 from pipeline.analysis.sentences import split_sentences
 from pipeline.machine import usable_cpus
 from pipeline.measures import DocumentResult, Quality
+
+if TYPE_CHECKING:
+    from rouge_score.rouge_scorer import RougeScorer
 
 WORD_PAIRS_PER_PROCESS = 10_000_000
 """A process takes about a second to start and to import rouge-score. This is work of some three seconds: the time that
@@ -21,6 +25,12 @@ it takes to find a longest common subsequence is as the product of both texts' l
 
 CHUNK = 50
 """Documents that a process is handed at a time: enough to make little of the hand-over, and they differ in length."""
+
+AHEAD = 3
+"""Chunks a process that are handed over before the first is waited for."""
+
+ROUGE = ("rouge1_f1", "rouge2_f1", "rougeL_f1", "rougeLsum_f1")
+SHAPE = ("coverage", "density", "repetition")
 
 
 @dataclass(frozen=True)
@@ -33,20 +43,29 @@ class RougeScores:
     rougeLsum_f1: float
 
 
-def score(predictions: Sequence[str], references: Sequence[str], processes: int | None = None) -> list[RougeScores]:
-    """F1 of each prediction against the reference at the same place, without stemming.
+def score(pairs: Iterable[tuple[str, str]], processes: int) -> Generator[RougeScores, None, None]:
+    """F1 of each pair, a prediction and its reference, in order and without stemming.
 
-    Lsum compares sentence by sentence, so both sides are split by split_sentences first. processes: None takes as many
-    as the work is worth, this one alone where it is little; it changes no value. They are started afresh, never forked,
-    since a process that has held an engine has threads and a GPU's context. ValueError where the two lists differ in
-    length.
+    Lsum compares sentence by sentence, so both sides are split by split_sentences first. processes: see processes_for;
+    they change no value. They are started afresh, never forked, since a process that has held an engine has threads and
+    a GPU's context. Of the pairs no more are taken ahead than keep them busy.
     """
-    pairs = list(zip(predictions, references, strict=True))
-    count = processes or processes_for(pairs)
-    if count == 1:
-        return [score_pair(pair) for pair in pairs]
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(score_pair, pairs, chunksize=CHUNK))
+    if processes == 1:
+        yield from map(score_pair, pairs)
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        under_way: deque[Future[list[RougeScores]]] = deque()
+        chunks = iter(pairs)
+        while chunk := list(islice(chunks, CHUNK)):
+            under_way.append(pool.submit(_score_all, chunk))
+            if len(under_way) > AHEAD * processes:
+                yield from under_way.popleft().result()
+        while under_way:
+            yield from under_way.popleft().result()
+
+
+def _score_all(pairs: Sequence[tuple[str, str]]) -> list[RougeScores]:
+    return [score_pair(pair) for pair in pairs]
 
 
 def score_pair(pair: tuple[str, str]) -> RougeScores:
@@ -57,40 +76,58 @@ def score_pair(pair: tuple[str, str]) -> RougeScores:
     return RougeScores(*(found[name].fmeasure for name in ("rouge1", "rouge2", "rougeL", "rougeLsum")))
 
 
-def summarize(scored: Sequence[DocumentResult], copied_outputs: int) -> Quality:
-    """Plain means over documents that were generated and scored. Words of output_words_mean: between white space.
+class Means:
+    """Adds the quality of scored documents up, one at a time."""
 
-    copied_outputs: how many of them degeneracy.describe found to be copies.
+    def __init__(self) -> None:
+        self._sums = {name: ExactSum() for name in (*ROUGE, *SHAPE, "output_words")}
+        self._empty = self._cut = self._copied = 0
+
+    def add(self, scored: DocumentResult, *, copied: bool) -> None:
+        """A document that was generated and scored. copied: as degeneracy.describe found it."""
+        for name in (*ROUGE, *SHAPE):
+            self._sums[name].add(getattr(scored, name))
+        self._sums["output_words"].add(len(scored.text.split()))
+        self._empty += not scored.text.strip()
+        self._cut += scored.finish_reason == "length"
+        self._copied += copied
+
+    def summary(self) -> Quality:
+        """Plain means over the documents. Words of output_words_mean: between white space."""
+        means = {f"{name}_mean": self._sums[name].mean for name in (*SHAPE, "output_words")}
+        return Quality(
+            **{name: self._sums[name].mean for name in ROUGE},
+            **means,
+            empty_outputs=self._empty,
+            hit_limit=self._cut,
+            copied_outputs=self._copied,
+            settings=_settings(),
+        )
+
+
+def _settings() -> Mapping[str, Any]:
+    return {
+        "library": "rouge-score",
+        "version": version("rouge-score"),
+        "stemmer": False,
+        "aggregation": "mean over documents",
+        "sentence_splitter": {"name": "Punkt of nltk, untrained", "version": version("nltk")},
+        "degeneracy": degeneracy.SETTINGS,
+    }
+
+
+def processes_for(pairs: Sequence[tuple[str, str]], docs: int) -> int:
+    """How many processes are worth starting for so many documents, within the processors that there are.
+
+    pairs: the first of them, or all.
     """
-    return Quality(
-        rouge1_f1=mean_of_known(result.rouge1_f1 for result in scored),
-        rouge2_f1=mean_of_known(result.rouge2_f1 for result in scored),
-        rougeL_f1=mean_of_known(result.rougeL_f1 for result in scored),
-        rougeLsum_f1=mean_of_known(result.rougeLsum_f1 for result in scored),
-        output_words_mean=mean([len(result.text.split()) for result in scored]),
-        empty_outputs=sum(not result.text.strip() for result in scored),
-        hit_limit=sum(result.finish_reason == "length" for result in scored),
-        copied_outputs=copied_outputs,
-        coverage_mean=mean_of_known(result.coverage for result in scored),
-        density_mean=mean_of_known(result.density for result in scored),
-        repetition_mean=mean_of_known(result.repetition for result in scored),
-        settings={
-            "library": "rouge-score",
-            "version": version("rouge-score"),
-            "stemmer": False,
-            "aggregation": "mean over documents",
-            "sentence_splitter": {"name": "Punkt of nltk, untrained", "version": version("nltk")},
-            "degeneracy": degeneracy.SETTINGS,
-        },
-    )
-
-
-def processes_for(pairs: Sequence[tuple[str, str]]) -> int:
-    """How many processes are worth starting for them, within the processors that there are."""
     word_pairs = sum(len(prediction.split()) * len(reference.split()) for prediction, reference in pairs)
-    return min(usable_cpus(), 1 + word_pairs // WORD_PAIRS_PER_PROCESS)
+    expected = word_pairs * docs // len(pairs) if pairs else 0
+    return min(usable_cpus(), 1 + expected // WORD_PAIRS_PER_PROCESS)
 
 
 @cache
-def _scorer() -> RougeScorer:
+def _scorer() -> "RougeScorer":
+    from rouge_score.rouge_scorer import RougeScorer  # brings all of nltk, which takes a fifth of a second
+
     return RougeScorer(["rouge1", "rouge2", "rougeL", "rougeLsum"], use_stemmer=False, split_summaries=False)

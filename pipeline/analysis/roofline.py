@@ -6,13 +6,15 @@ Held against figures measured on an H100 in tests/analysis/test_roofline.py.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, overload
 
 from pipeline.analysis.memory import BITS_PER_BYTE, DTYPE_BITS, kv_cache_bytes
+from pipeline.analysis.samples import UNKNOWN, Samples
 from pipeline.entries import Attention, Footprint, Rates, Scenario, WeightsSource
-from pipeline.measures import DocumentResult, Roofline
+from pipeline.measures import Roofline
 from pipeline.spec import Job, JobModel, Precision
 
 FLOPS_PER_PARAMETER = 2
@@ -27,6 +29,35 @@ class RequestLength:
 
     prompt_tokens: int
     output_tokens: int
+
+
+@dataclass(frozen=True)
+class RequestLengths(Sequence[RequestLength]):
+    """Of many requests, from two arrays of the same length."""
+
+    prompt_tokens: Sequence[int]
+    output_tokens: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.prompt_tokens)
+
+    @overload
+    def __getitem__(self, index: int) -> RequestLength: ...
+    @overload
+    def __getitem__(self, index: slice) -> "RequestLengths": ...
+    def __getitem__(self, index: int | slice) -> "RequestLength | RequestLengths":
+        if isinstance(index, slice):
+            return RequestLengths(self.prompt_tokens[index], self.output_tokens[index])
+        return RequestLength(self.prompt_tokens[index], self.output_tokens[index])
+
+
+def _generating(lengths: Sequence[RequestLength]) -> RequestLengths:
+    """Those that have any output."""
+    some = [position for position, item in enumerate(lengths) if item.output_tokens > 0]
+    return RequestLengths(
+        array("q", (lengths[position].prompt_tokens for position in some)),
+        array("q", (lengths[position].output_tokens for position in some)),
+    )
 
 
 def precision(source: WeightsSource, footprint: Footprint, dtype: str) -> Precision | None:
@@ -78,12 +109,14 @@ def bound(
     Products in 8 bits run at the rate for 8 bits; on listed hardware without one, at that of the dtype. Where a rate
     wasn't measured, arithmetic is left out.
     """
-    requests = [item for item in lengths if item.output_tokens > 0]
+    requests = lengths if all(item.output_tokens > 0 for item in lengths) else _generating(lengths)
     linear, output, attention = model.linear_parameters, model.output_parameters, model.attention
     if linear is None or output is None or attention is None or not requests:
         return None
     weights = (linear * precision.weight_bits + output * precision.output_bits) / BITS_PER_BYTE
-    groups = [[request] for request in requests] if scenario == "single" else [requests]
+    groups: Iterable[Sequence[RequestLength]] = (
+        ([request] for request in requests) if scenario == "single" else [requests]
+    )
     total = _Phase(0.0, 0.0, 0.0)
     sums = {"prefill": 0.0, "decode": 0.0}
     decided: dict[Limit, float] = {"weights": 0.0, "kv_cache": 0.0, "arithmetic": 0.0}
@@ -113,7 +146,7 @@ def bound(
 
 def for_documents(
     job: Job,
-    documents: Sequence[DocumentResult],
+    documents: Samples,
     rates: Rates | None,
     memory_bytes: int | None,
     generate_s: float | None,
@@ -123,14 +156,10 @@ def for_documents(
     memory_bytes: of the device. None without rates, without a model of a known shape, or where a completed document's
     tokens weren't counted.
     """
-    done = [document for document in documents if document.finish_reason != "too_long"]
-    lengths = [
-        RequestLength(document.prompt_tokens, document.output_tokens)
-        for document in done
-        if document.prompt_tokens is not None and document.output_tokens is not None
-    ]
-    if rates is None or job.model is None or job.precision is None or len(lengths) < len(done):
+    counted = UNKNOWN not in documents.prompt_tokens and UNKNOWN not in documents.output_tokens
+    if rates is None or job.model is None or job.precision is None or not counted:
         return None
+    lengths = RequestLengths(documents.prompt_tokens, documents.output_tokens)
     found = bound(lengths, job.model, job.precision, rates, job.scenario, memory_bytes)
     if found is None or not generate_s:
         return found

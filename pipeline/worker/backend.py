@@ -1,17 +1,20 @@
 """The contract between the runner and an engine's adapter.
 
 An adapter translates; it never reads a clock, never scores and never writes results. The runner calls, in this order:
-create(setup), load(), encode() for all prompts, compile_for() with what it will hand over together, generate() one or
-more times, memory(), settings(), close().
+create(setup), load(), encode() for all prompts, some at a time, compile_for() with what it will hand over together,
+generate() one or more times, memory(), settings(), close().
 """
 
 import importlib
+from abc import abstractmethod
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pipeline.entries import Attention, Device, Sampling
+from pipeline.lazy import Picked, ascending
 from pipeline.worker.batches import Batches
 
 OnStep = Callable[[Mapping[str, int]], None]
@@ -68,6 +71,32 @@ class Request:
     prompt_sha256: str | None = None
     full_length: bool = False
     seed: int = 0
+
+
+class Requests(Sequence[Request]):
+    """Requests that are read when they are taken."""
+
+    @property
+    @abstractmethod
+    def prompt_lengths(self) -> "array[int]":
+        """Of each, in tokens and in order."""
+
+
+def prompt_lengths(requests: Sequence[Request]) -> "array[int]":
+    """Of each, in tokens, without taking any where that can be told."""
+    if isinstance(requests, Picked):
+        lengths = prompt_lengths(requests.source)
+        if requests.positions == range(len(lengths)):
+            return lengths
+        return array("I", (lengths[position] for position in requests.positions))
+    if isinstance(requests, Requests):
+        return requests.prompt_lengths
+    return array("I", (len(request.prompt_ids) for request in requests))
+
+
+def longest_first(requests: Sequence[Request]) -> Sequence[Request]:
+    """The longest prompts first: batches are then of like length, and memory trouble shows at once. Takes none."""
+    return Picked(requests, ascending(array("q", (-length for length in prompt_lengths(requests)))))
 
 
 @dataclass(frozen=True)
@@ -132,12 +161,17 @@ class Backend(Protocol):
     def compile_for(self, requests: Sequence[Request]) -> bool:
         """Compile what the shapes of these requests need, which will be handed over together, before they are timed.
 
-        Returns False in an engine that compiles as it loads or not at all. Called with the longest requests first.
+        Returns False in an engine that compiles as it loads or not at all. Called with the longest requests first;
+        they are read as they are taken, as in generate.
         """
 
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
         """Complete all requests, batched as the engine likes; yield each completion when it is finished.
 
+        There may be a million, each of which is read as it is taken, by its index, from a slice or in a loop, which
+        takes some microseconds. So take what the engine can work on, with as many waiting as keep it busy, take the
+        next as others are finished, and keep none that is. prompt_lengths and longest_first take none.
+        One that is taken must be completed; it may be taken again until it is.
         The same requests with the same seeds, handed over in the same way, get the same texts.
         """
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.measures import TriedBatch
-from pipeline.worker.backend import Backend, Request
+from pipeline.worker.backend import Backend, Request, longest_first
 from pipeline.worker.batches import Batches, OutOfMemory
 from pipeline.worker.telemetry import DeviceMeter, PeakSampler
 from pipeline.worker.token_times import TokenTimes
@@ -54,7 +54,7 @@ def try_batch(
     backend: Backend, batches: Batches, requests: Sequence[Request], size: int, tokens: TokenTimes, meter: DeviceMeter
 ) -> TriedBatch:
     """Run the `size` longest prompts as one batch, each for its full number of new tokens. Raises OutOfMemory at 1."""
-    longest = sorted(requests, key=lambda request: len(request.prompt_ids), reverse=True)[:size]
+    longest = longest_first(requests)[:size]
     batches.size = size
     fits = True
     start = time.perf_counter()

@@ -60,7 +60,7 @@ class Batches:
         """
         done = 0
         while done < len(items):
-            batch = items[done : done + self.size]
+            batch = list(items[done : done + self.size])  # only these are taken, where items are read as they are
             start = time.perf_counter()
             try:
                 outputs = attempt(batch)

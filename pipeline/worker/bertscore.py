@@ -31,7 +31,7 @@ from pipeline.names import check_name, require_inside
 from pipeline.pickles import pickles_in, require_safe
 from pipeline.plain import shown
 from pipeline.redact import redact
-from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, JobSummary, read_documents, read_result
+from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, JobSummary, documents_with_offsets, read_result
 from pipeline.weights import read_weights
 from pipeline.worker.runner import Roots, load_documents
 from pipeline.worker.surroundings import Surroundings
@@ -145,7 +145,7 @@ def _finished(folder: Path, roots: Roots, settings: BertScoreSettings) -> Finish
     earlier = read_summary(folder)
     if earlier and (earlier.settings, earlier.documents_sha256) == (settings, sha256):
         return None
-    outputs = [document for document in read_documents(path) if document.finish_reason != "too_long"]
+    outputs = [document for _, document in documents_with_offsets(path) if document.finish_reason != "too_long"]
     return Finished(folder, sha256, outputs, _references(job.job, outputs, path, roots)) if outputs else None
 
 

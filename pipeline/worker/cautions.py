@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline.measures import DocumentResult, Roofline
+from pipeline.analysis.samples import Samples
+from pipeline.measures import Roofline
 from pipeline.spec import Job
 from pipeline.worker.engine_run import EngineRun
 from pipeline.worker.generation import Generated
@@ -13,26 +14,25 @@ from pipeline.worker.repeats import differing
 def cautions(
     job: Job,
     ran: EngineRun | None,
-    scored: Sequence[DocumentResult],
+    samples: Samples,
     resumed: int,
     limit: Roofline | None = None,
 ) -> list[str]:
-    """The warnings of a result that is ok. ran, resumed: see outcome.make_result. limit: by measured rates."""
+    """The warnings of a result that is ok. ran, samples, resumed: see outcome.make_result. limit: by measured rates."""
     warnings = list(job.remarks)
     if job.weights and job.weights.pickled:
         warnings.append("the weights were opened from pickles, which can run code (--allow-pickle)")
-    too_long = [document.id for document in scored if document.finish_reason == "too_long"]
-    if too_long:
-        exceed = "document exceeds" if len(too_long) == 1 else "documents exceed"
-        were = "was" if len(too_long) == 1 else "were"
-        named = too_long[0] + (", …" if len(too_long) > 1 else "")
-        warnings.append(f"{len(too_long)} {exceed} the model's context and {were} not generated: {named}")
+    if samples.too_long:
+        exceed = "document exceeds" if samples.too_long == 1 else "documents exceed"
+        were = "was" if samples.too_long == 1 else "were"
+        named = f"{samples.first_too_long}{', …' if samples.too_long > 1 else ''}"
+        warnings.append(f"{samples.too_long} {exceed} the model's context and {were} not generated: {named}")
     if ran and ran.found and not ran.found.complete:
         warnings.append(f"the search for the batch size ran out of time at {ran.found.size}; a larger one may fit")
     if ran and ran.retreats:
         warnings.append(_halved(ran))
     if resumed:
-        warnings.append(_resumed(ran, resumed, len(scored)))
+        warnings.append(_resumed(ran, resumed, len(samples) + samples.too_long))
     elif ran and ran.repeats[0].sync_s is not None:
         first = ran.repeats[0]
         warnings.append(
@@ -41,7 +41,7 @@ def cautions(
         )
     if ran and job.sampling.strategy == "greedy" and (count := differing(ran.repeats)):
         warnings.append(
-            f"the texts of {count} of {len(ran.repeats[0].documents)} documents differed between repeats of greedy "
+            f"the texts of {count} of {len(ran.repeats[0].samples)} documents differed between repeats of greedy "
             "decoding; quality and documents.jsonl are the first repeat's"
         )
     if ran and (held := _throttled(ran.repeats)):

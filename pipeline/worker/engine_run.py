@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.measures import DocumentResult
-from pipeline.worker.backend import MemoryUse, Request, Settings
+from pipeline.analysis.samples import Samples
+from pipeline.worker.backend import MemoryUse, Settings
 from pipeline.worker.batch_search import Found
 from pipeline.worker.batches import Retreat
 from pipeline.worker.generation import Generated
@@ -14,16 +14,18 @@ from pipeline.worker.generation import Generated
 class EngineRun:
     """One engine's work from loading to the last completion.
 
-    requests: of all documents of the workload. too_long: results for those of them that exceed the model's context.
-    load_s: of load(), what it compiled included.
+    samples: of the documents that it was given, in the first repeat; those that exceed the model's context are counted.
+    prompt_ids_sha256: of all documents of the workload.
+    load_s: of importing the adapter and of load(), what it compiled included. encode_s: of the prompts. close_s: of
+    close().
     loaded_bytes: memory in use once the model was loaded, before anything was generated; None where it can't be told.
     compile_s: of compile_for(); None where the engine compiles as it loads or not at all.
     found: of the search for the batch size, None where there was none. repeats: of the timed section, at least one.
     retreats: batches that ran out of memory; timed_retreats: how many of them, the last ones, within the timed section.
     """
 
-    requests: Sequence[Request]
-    too_long: Sequence[DocumentResult]
+    samples: Samples
+    prompt_ids_sha256: str | None
     load_s: float
     loaded_bytes: int | None
     found: Found | None
@@ -33,10 +35,7 @@ class EngineRun:
     repeats: Sequence[Generated]
     memory: MemoryUse
     settings: Settings
+    encode_s: float
+    close_s: float
     retreats: Sequence[Retreat]
     timed_retreats: int
-
-    @property
-    def documents(self) -> list[DocumentResult]:
-        """What became of the documents that it was given, in the first repeat."""
-        return [*self.repeats[0].documents, *self.too_long]

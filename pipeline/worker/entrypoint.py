@@ -5,19 +5,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.bertscore import read_scorer
 from pipeline.catalog import Catalog, under_preset, with_weights
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.figures import printable
+from pipeline.machine import process_age_s
 from pipeline.progress import NO_READING, Reading, format_progress, progress_line
 from pipeline.redact import redact
 from pipeline.results import Phase
 from pipeline.worker.arguments import WorkerArguments, parse
-from pipeline.worker.bertscore import score_run
 from pipeline.worker.ending import end_on_sigterm, end_with_parent
 from pipeline.worker.job import run_job_file
-from pipeline.worker.prepare import prepare_model
-from pipeline.worker.standalone import Standalone
 from pipeline.worker.surroundings import Surroundings, enter, read_surroundings, require_surroundings
 
 
@@ -48,17 +45,22 @@ def ask_nobody() -> None:
 
 
 def act(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings | None) -> int:
-    """Do what the command line says, in an environment that is set already."""
+    """Do what the command line says, in an environment that is set already. What a job has no use for is imported by
+    those that have, since every job would pay for it."""
     roots = arguments.roots
     if arguments.job is not None:
-        result = run_job_file(roots.results / arguments.job, roots, _print_progress)
+        result = run_job_file(roots.results / arguments.job, roots, _print_progress, process_age_s())
         return 0 if result.status == "ok" else 1
     if arguments.action == "prepare":
         return prepare(arguments, catalog, surroundings)
     here = require_surroundings(surroundings)
     if arguments.bertscore is not None:
+        from pipeline.worker.bertscore import score_run
+
         return score_run(arguments.bertscore, catalog, here, roots)
     if arguments.experiment is not None:
+        from pipeline.worker.standalone import Standalone
+
         known = with_weights(under_preset(catalog, arguments.options.preset), arguments.options.weights)
         return Standalone(known, here, roots).run(arguments.experiment, arguments.options)
     from pipeline.worker import self_check  # brings what no job needs
@@ -69,6 +71,9 @@ def act(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings
 
 def prepare(arguments: WorkerArguments, catalog: Catalog, surroundings: Surroundings | None) -> int:
     """Fill the cache and say with what."""
+    from pipeline.bertscore import read_scorer
+    from pipeline.worker.prepare import prepare_model
+
     roots = arguments.roots
     model = arguments.model or catalog.defaults[require_surroundings(surroundings).variant.device].model
     image = surroundings.image.name if surroundings else None

@@ -2,17 +2,20 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Protocol, TextIO
+from typing import BinaryIO, Protocol
 
+from pipeline.analysis.samples import Samples
 from pipeline.errors import BenchmarkError
 from pipeline.measures import DocumentResult
 from pipeline.progress import NO_READING, Reading
 from pipeline.results import Phase, document_line
 from pipeline.spec import Job
 from pipeline.worker.backend import Backend, Completion, Request
+from pipeline.worker.hand_over import HandOver, Taken, hand_overs
 from pipeline.worker.heartbeat import Heartbeat
 from pipeline.worker.telemetry import DeviceMeter, PeakSampler
 from pipeline.worker.token_times import TokenTimes
@@ -26,14 +29,16 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Generated:
-    """The timed section's raw outcome. documents: in order of completion. energy_j: None where it isn't metered.
+    """The timed section's raw outcome. samples: in order of completion. energy_j: None where it isn't metered.
 
+    text_hashes: by the requests' positions; none where there are no repeats.
     prefill_s, decode_s: see Timing. throttled: the driver's reasons for lower clocks, and in how many of the readings
     it gave each. readings: those in which it could tell. sync_s: of generate_s, what it took to see each document
     safely on the disk; None where that was not asked for.
     """
 
-    documents: list[DocumentResult]
+    samples: Samples
+    text_hashes: "array[int]"
     generate_s: float
     peak_memory_bytes: int | None
     energy_j: float | None
@@ -46,23 +51,26 @@ class Generated:
 
 def generate(
     backend: Backend,
-    requests: list[Request],
+    requests: Sequence[Request],
     job: Job,
     meter: DeviceMeter | None,
-    stream: TextIO,
+    stream: BinaryIO,
     progress: Progress,
     earlier: int = 0,
     repeat: int = 1,
-    line: Callable[[DocumentResult], str] = document_line,
+    line: Callable[[DocumentResult, int], str] = lambda document, _: document_line(document),
+    note: Callable[[int, int], None] = lambda position, place: None,
 ) -> Generated:
     """The timed section. Each finished document is written at once, so that a crash keeps what was done.
 
     With job.resume_documents it is on the disk before the next is waited for, so that a power cut keeps it too.
     meter: None leaves out token callbacks, telemetry and heartbeats, which is how their cost is measured.
     earlier: documents that were done before, for progress to count. repeat: of the timed section, from 1. line: what is
-    written of a finished document.
+    written of a finished document, given its request's position. note: told of that position and of where in the stream
+    the line begins.
     """
-    documents: list[DocumentResult] = []
+    samples, text_hashes = Samples(), array("q", [0]) * (len(requests) if job.repeats > 1 else 0)
+    over, handed_over, place = HandOver(requests), 0, stream.tell()
     sync_s = 0.0
     times = TokenTimes()
     total = earlier + len(requests)
@@ -77,30 +85,33 @@ def generate(
         energy_before = meter.energy_j() if meter else None
         say(0)
         if meter:
-            stack.enter_context(Heartbeat(say, lambda: times.arrived, lambda: len(documents)))
+            stack.enter_context(Heartbeat(say, lambda: times.arrived, lambda: over.completed))
         start = time.perf_counter()
-        for batch in hand_overs(requests, job):
-            handed_over = time.perf_counter()
-            times.begin(handed_over)
-            expected = {request.id: request for request in batch}
+        for batch in hand_overs(over, job):
+            handed_over += len(batch)
+            since = time.perf_counter()
+            times.begin(since)
             for completion in backend.generate(batch, times if meter else None):
                 now = time.perf_counter()
                 times.end_step()
-                request = expected.pop(completion.id)
-                documents.append(_document_result(request, completion, times, handed_over, now))
-                stream.write(line(documents[-1]))
+                taken = over.complete(completion.id)
+                document = _document_result(taken, completion, times, since, now)
+                _require_full_length(document, job)
+                samples.add(document)
+                note(taken.position, place)
+                if text_hashes:
+                    text_hashes[taken.position] = hash(document.text)
+                place += stream.write(line(document, taken.position).encode())
                 stream.flush()
                 if job.resume_documents:
                     os.fsync(stream.fileno())
                     sync_s += time.perf_counter() - now
-            if expected:
-                raise BenchmarkError(
-                    f"the engine left {len(expected)} documents without a completion: {min(expected)}, …"
-                )
+            over.require_completed(handed_over)
         end = time.perf_counter()
         energy_after = meter.energy_j() if meter else None
     return Generated(
-        documents=documents,
+        samples=samples,
+        text_hashes=text_hashes,
         generate_s=end - start,
         peak_memory_bytes=sampler.peak_bytes if sampler else None,
         prefill_s=times.prefill_s if times.arrived else None,
@@ -112,27 +123,32 @@ def generate(
     )
 
 
+def _require_full_length(document: DocumentResult, job: Job) -> None:
+    """Random weights tell of speed only if no document ends early, which an adapter sees to (Request.full_length)."""
+    asked = job.workload.max_new_tokens
+    if job.synthetic and document.output_tokens not in (None, asked):
+        raise BenchmarkError(
+            f"document {document.id} got {document.output_tokens} of {asked} new tokens on random weights; its "
+            "engine's adapter has to go on past end-of-sequence ids (Request.full_length)"
+        )
+
+
 def _document_result(
-    request: Request, completion: Completion, times: TokenTimes, handed_over: float, now: float
+    taken: Taken, completion: Completion, times: TokenTimes, since: float, now: float
 ) -> DocumentResult:
     output_tokens = len(completion.output_ids) if completion.output_ids is not None else None
-    first, last = times.first.get(request.id), times.last.get(request.id)
+    first, last = times.take(completion.id)
     tpot_s = None
     if first is not None and last is not None and output_tokens is not None and output_tokens > 1:
         tpot_s = (last - first) / (output_tokens - 1)
     return DocumentResult(
-        id=request.id,
+        id=completion.id,
         text=completion.text,
         finish_reason=completion.finish_reason,
-        prompt_tokens=len(request.prompt_ids) or None,
+        prompt_tokens=taken.prompt_tokens or None,
         output_tokens=output_tokens,
-        latency_s=now - handed_over,
-        ttft_s=first - handed_over if first is not None else None,
+        latency_s=now - since,
+        ttft_s=first - since if first is not None else None,
         tpot_s=tpot_s,
-        prompt_sha256=request.prompt_sha256,
+        prompt_sha256=taken.prompt_sha256,
     )
-
-
-def hand_overs(requests: list[Request], job: Job) -> list[list[Request]]:
-    """What is handed to the engine at a time: all at once in `offline`, one by one in `single`."""
-    return [[request] for request in requests] if job.scenario == "single" else [requests]

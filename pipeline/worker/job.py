@@ -18,10 +18,10 @@ from pipeline.worker.generation import Progress
 from pipeline.worker.runner import PhaseError, Roots, run
 
 
-def run_job_file(path: Path, roots: Roots, progress: Progress) -> Result:
+def run_job_file(path: Path, roots: Roots, progress: Progress, start_s: float | None = None) -> Result:
     """Run the job that the file describes, in its folder under the results; a UsageError for a damaged file.
 
-    And for one that names anything outside the job's folders.
+    And for one that names anything outside the job's folders. start_s: see run.
     """
     require_inside(path, roots.results, "--job")
     job = codec.decode(Job, read_json(path), str(path))
@@ -29,7 +29,7 @@ def run_job_file(path: Path, roots: Roots, progress: Progress) -> Result:
     if not 1 <= job.repeats <= MOST_REPEATS:
         raise UsageError(f"{path}: repeats: {job.repeats} is not from 1 to {MOST_REPEATS}")
     try:
-        return run(job, roots, progress)
+        return run(job, roots, progress, start_s)
     except PhaseError as error:
         trace = "".join(traceback.format_exception(error.__cause__ or error))
         print(redact(printable(trace)), file=sys.stderr, flush=True)

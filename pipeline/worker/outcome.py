@@ -1,48 +1,80 @@
 """From what a job's engine did to its result: scores, figures, settings and what a reader has to be warned of."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 
 from pipeline.analysis import degeneracy, metrics, quality, roofline
+from pipeline.analysis.samples import Samples
 from pipeline.documents import Document
 from pipeline.entries import Rates
 from pipeline.measures import DocumentResult, Metrics, Quality, Timing, UsedSettings
 from pipeline.results import Result, Weights, now_utc, settings_asked, summarize_job
 from pipeline.spec import Job
 from pipeline.worker import environment
-from pipeline.worker import requests as prompts
 from pipeline.worker.backend import MemoryUse, Settings
 from pipeline.worker.cautions import cautions
 from pipeline.worker.engine_run import EngineRun
 
+LOOKED_AT = 1000
+"""Documents by whose lengths it is told how much work all of them are."""
 
-def score(results: Sequence[DocumentResult], chosen: Sequence[Document]) -> tuple[list[DocumentResult], Quality]:
-    """ROUGE and signs of degeneracy of the documents that were generated; those too long have no output to score."""
-    by_id = {document.id: document for document in chosen}
-    done = [result for result in results if result.finish_reason != "too_long"]
-    rouge = quality.score([result.text for result in done], [by_id[result.id].summary for result in done])
-    shapes = [
-        degeneracy.describe(result.text, by_id[result.id].document, cut=result.finish_reason == "length")
-        for result in done
-    ]
-    scored = {
-        result.id: dataclasses.replace(
+Item = tuple[DocumentResult, Document]
+
+
+def score(items: Iterable[Item], docs: int, keep: Callable[[DocumentResult], None]) -> Quality:
+    """ROUGE and signs of degeneracy of the documents that were generated; those too long have no output to score.
+
+    items: each result with its document. docs: how many of them were generated. keep: called with each result, scored,
+    in their order. Few of them are held at a time.
+    """
+    following = iter(items)
+    first = list(islice(following, LOOKED_AT))
+    processes = quality.processes_for([_texts(item) for item in first if _is_generated(item)], docs)
+    means, waiting = quality.Means(), deque[Item]()
+
+    def texts() -> Iterator[tuple[str, str]]:
+        for item in chain(first, following):
+            waiting.append(item)
+            if _is_generated(item):
+                yield _texts(item)
+
+    for rouge in quality.score(texts(), processes):
+        _keep_too_long(waiting, keep)
+        result, document = waiting.popleft()
+        shape = degeneracy.describe(result.text, document.document, cut=result.finish_reason == "length")
+        scored = dataclasses.replace(
             result,
-            **dataclasses.asdict(scores),
+            **vars(rouge),
             coverage=shape.coverage,
             density=shape.density,
             repetition=shape.repetition,
         )
-        for result, scores, shape in zip(done, rouge, shapes, strict=True)
-    }
-    summary = quality.summarize(list(scored.values()), sum(shape.copied for shape in shapes))
-    return [scored.get(result.id, result) for result in results], summary
+        means.add(scored, copied=shape.copied)
+        keep(scored)
+    _keep_too_long(waiting, keep)
+    return means.summary()
+
+
+def _is_generated(item: Item) -> bool:
+    return item[0].finish_reason != "too_long"
+
+
+def _texts(item: Item) -> tuple[str, str]:
+    return item[0].text, item[1].summary
+
+
+def _keep_too_long(waiting: deque[Item], keep: Callable[[DocumentResult], None]) -> None:
+    """Those before the next that was generated."""
+    while waiting and not _is_generated(waiting[0]):
+        keep(waiting.popleft()[0])
 
 
 def make_result(
     job: Job,
     ran: EngineRun | None,
-    scored: Sequence[DocumentResult],
+    samples: Samples,
     resumed: int,
     quality_summary: Quality | None,
     score_s: float,
@@ -50,14 +82,15 @@ def make_result(
 ) -> Result:
     """The result of a job that came through.
 
-    ran: None where an earlier attempt had completed all documents, so that no engine was needed. resumed: how many it
-    had completed. A job that went on from some has no speed, and neither have its parts: two attempts, one of them of
-    unknown length, are no measurement. Each document's own times stay in documents.jsonl. rates: as measured here.
+    ran: None where an earlier attempt had completed all documents, so that no engine was needed. samples: of all
+    documents, those of an earlier attempt too. resumed: how many it had completed. A job that went on from some has no
+    speed, and neither have its parts: two attempts, one of them of unknown length, are no measurement. Each document's
+    own times stay in documents.jsonl. rates: as measured here.
     """
     where = dataclasses.replace(environment.capture(job.gpu.device, job.host, _throttled(ran)), rates=rates)
     timing = _timing(ran, resumed, score_s)
     listed, measured = (
-        roofline.for_documents(job, scored, found, where.memory_bytes, timing.generate_s)
+        roofline.for_documents(job, samples, found, where.memory_bytes, timing.generate_s)
         for found in (job.gpu.rates, rates)
     )
     return Result(
@@ -65,14 +98,14 @@ def make_result(
         status="ok",
         settings=_used(ran, job),
         weights=_weights(job),
-        prompt_ids_sha256=prompts.prompt_ids_sha256(ran.requests) if ran else None,
+        prompt_ids_sha256=ran.prompt_ids_sha256 if ran else None,
         environment=where,
         timing=timing,
-        metrics=_metrics(ran, resumed, scored),
+        metrics=_metrics(ran, resumed, samples),
         quality=quality_summary,
         roofline=listed,
         roofline_measured=measured,
-        warnings=tuple(cautions(job, ran, scored, resumed, measured)),
+        warnings=tuple(cautions(job, ran, samples, resumed, measured)),
         finished_at=now_utc(),
     )
 
@@ -86,6 +119,8 @@ def _timing(ran: EngineRun | None, resumed: int, score_s: float) -> Timing:
         search_s=ran.search_s,
         warmup_s=ran.warmup_s,
         score_s=score_s,
+        encode_s=ran.encode_s,
+        close_s=ran.close_s,
     )
     seconds = tuple(repeat.generate_s for repeat in ran.repeats)
     if resumed:
@@ -99,10 +134,12 @@ def _timing(ran: EngineRun | None, resumed: int, score_s: float) -> Timing:
     )
 
 
-def _metrics(ran: EngineRun | None, resumed: int, scored: Sequence[DocumentResult]) -> Metrics:
+def _metrics(ran: EngineRun | None, resumed: int, samples: Samples) -> Metrics:
     memory = ran.memory if ran else MemoryUse()
     if ran is None or resumed:
-        derived = metrics.derive(scored, None, weights_bytes=memory.weights_bytes, kv_cache_bytes=memory.kv_cache_bytes)
+        derived = metrics.derive(
+            samples, None, weights_bytes=memory.weights_bytes, kv_cache_bytes=memory.kv_cache_bytes
+        )
         return dataclasses.replace(derived, latency_s=None, ttft_s=None, tpot_s=None)
     peaks = [repeat.peak_memory_bytes for repeat in ran.repeats if repeat.peak_memory_bytes is not None]
     peak = max(peaks, default=None)
@@ -110,9 +147,9 @@ def _metrics(ran: EngineRun | None, resumed: int, scored: Sequence[DocumentResul
         peak, ran.loaded_bytes, memory.weights_bytes, memory.kv_cache_bytes, kv_cache_grows=memory.kv_cache_grows
     )
     return metrics.derive(
-        scored,
+        samples,
         metrics.mean([repeat.generate_s for repeat in ran.repeats]),
-        again=[document for repeat in ran.repeats[1:] for document in repeat.documents],
+        again=[repeat.samples for repeat in ran.repeats[1:]],
         peak_memory_bytes=peak,
         weights_bytes=memory.weights_bytes,
         kv_cache_bytes=memory.kv_cache_bytes,

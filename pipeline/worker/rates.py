@@ -21,18 +21,18 @@ from typing import Any
 import numpy
 
 from pipeline.analysis.memory import DTYPE_BITS
+from pipeline.available import available_bytes
 from pipeline.entries import Device, Rates
-from pipeline.worker.memory_limit import CGROUPS, PROC, available_bytes
 
 MIB = 1024**2
-BANDWIDTH_S = 0.2
+BANDWIDTH_S = 0.1
 PRODUCT_S = 0.06
 """For so long a copy, and a product of each size, is repeated: the fastest counts, since others use the machine too."""
 GPU_BUFFER_BYTES = 512 * MIB
 COPIES_A_WAIT = 8
 """Waiting for the GPU takes as long as copying some tens of megabytes."""
 CACHES_BUFFER = 4
-"""A CPU's buffers are that many times as large as its largest cache, within these limits."""
+"""A CPU's buffers are in all that many times as large as its largest cache, within these limits."""
 SMALLEST_BUFFER_BYTES = 128 * MIB
 LARGEST_BUFFER_BYTES = 1024 * MIB
 SLICE_BYTES = 32 * MIB
@@ -45,16 +45,20 @@ LARGEST_PRODUCT: dict[Device, int] = {"cpu": 1024, "cuda": 8192}
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
-def measure(device: Device, dtype: str, arithmetic_bits: int, cores: Sequence[int]) -> Rates | None:
+def measure(
+    device: Device, dtype: str, arithmetic_bits: int, cores: Sequence[int], bandwidth: float | None = None
+) -> Rates | None:
     """Bandwidth of the device's memory and arithmetic in the dtype, and in 8 bits where the job multiplies in them.
 
-    cores: those that this process could use before its engine bound its threads. None where the bandwidth can't be
+    cores: those that this process could use before its engine bound its threads. bandwidth: bytes a second, where it
+    was measured before, which takes the most of it. None where the bandwidth can't be
     measured; None for a rate of arithmetic that can't be. Nothing is raised: a rate is no reason for a job to fail. It
     takes about a second and at most 2 GiB.
     """
-    bandwidth = flops_per_s = flops8_per_s = None
+    flops_per_s = flops8_per_s = None
     with contextlib.suppress(Exception):  # out of memory, a driver in a bad state, a damaged library: in many kinds
-        bandwidth = _copied_on_gpu() if device == "cuda" else _moved_by_cpu(cores)
+        if bandwidth is None:
+            bandwidth = _copied_on_gpu() if device == "cuda" else _moved_by_cpu(cores)
         flops_per_s = _flops_per_s(device, dtype, cores)
         flops8_per_s = _flops8_per_s(device, cores) if arithmetic_bits == 8 else None
     return None if bandwidth is None else Rates("measured", bandwidth, flops_per_s, flops8_per_s)
@@ -82,18 +86,19 @@ def _moved_by_cpu(cores: Sequence[int]) -> float | None:
     A copy can pay for its target's cache lines a third time, and then says less of what reading weights can take.
     """
     size = min(max(CACHES_BUFFER * _caches_bytes(len(cores)), SMALLEST_BUFFER_BYTES), LARGEST_BUFFER_BYTES)
-    available = available_bytes(PROC, CGROUPS)
-    if available is not None and 4 * size > available:
+    available = available_bytes()
+    if available is not None and 2 * size > available:
         return None
-    values = size // len(cores) // numpy.float32().nbytes
+    values = size // len(cores) // numpy.float32().nbytes // 2 * 2
     together = threading.Barrier(len(cores))
 
     def on_core(core: int) -> tuple[float, float]:
         _bind(core)
-        source: Any = numpy.ones(values, numpy.float32)  # made here, so in the memory next to this core
-        target: Any = numpy.ones(values, numpy.float32)
+        # made here, so in the memory next to this core; one for both, since making it takes longer than the rest
+        buffer: Any = numpy.ones(values, numpy.float32)
+        source, target = numpy.split(buffer, 2)
         together.wait(START_S)
-        return 2 * _fastest_slice(source, target, _copy), _fastest_slice(source, target, _read)
+        return 2 * _fastest_slice(source, target, _copy), _fastest_slice(buffer, buffer, _read)
 
     with ThreadPoolExecutor(len(cores)) as threads:
         copied, read = zip(*threads.map(on_core, cores), strict=True)

@@ -1,30 +1,33 @@
 """Runs one job: the phases, what is timed in them, and the files that they leave; the adapter only translates."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 from pipeline import documents as corpus
 from pipeline.documents import Document
 from pipeline.errors import BenchmarkError
+from pipeline.lazy import Picked
 from pipeline.machine import usable_cores
-from pipeline.measures import DocumentResult
+from pipeline.measures import DocumentResult, Quality
 from pipeline.pickles import pickles_in, require_safe
-from pipeline.results import DOCUMENTS_FILE, JobSummary, Phase, Result, write_documents, write_result
+from pipeline.results import JobSummary, Phase, Result, document_line, documents_writer, write_result
 from pipeline.spec import Job
 from pipeline.worker import requests as prompts
-from pipeline.worker.backend import Request, Settings, Setup, create_backend
+from pipeline.worker.backend import Request, Settings, Setup, create_backend, prompt_lengths
 from pipeline.worker.batches import Batches
 from pipeline.worker.engine_run import EngineRun
-from pipeline.worker.generation import Generated, Progress
+from pipeline.worker.generation import Progress
 from pipeline.worker.memory_limit import DataLimit
-from pipeline.worker.outcome import make_result, score
+from pipeline.worker.outcome import Item, make_result, score
 from pipeline.worker.rates import measure
 from pipeline.worker.repeats import generate_repeatedly
-from pipeline.worker.resume import earlier_documents
+from pipeline.worker.resume import NOWHERE, Earlier, earlier_documents, finished_documents, open_documents
+from pipeline.worker.spool import Spool
 from pipeline.worker.telemetry import device_meter
 from pipeline.worker.warmup import compile_shapes, search_batch_size, warm_up
 
@@ -48,56 +51,75 @@ class PhaseError(Exception):
         self.phase = phase
 
 
-def run(job: Job, roots: Roots, progress: Progress) -> Result:
+def run(job: Job, roots: Roots, progress: Progress, start_s: float | None = None) -> Result:
     """Run the job from loading to scoring, write its files and return the result.
 
     Raises PhaseError when a phase breaks; documents finished by then stand in documents.jsonl. With
-    job.resume_documents those that stand there already are not generated again.
+    job.resume_documents those that stand there already are not generated again. start_s: of this process until now,
+    where the job is all that it does.
     """
+    begun = time.perf_counter()
     folder, docs = roots.results / job.folder, job.workload.docs
     with _phase("load", progress, 0, docs):
         chosen = load_documents(job, roots)
         earlier = earlier_documents(job, folder, chosen)
     cores = usable_cores()  # before an engine binds this thread to one of them
-    ran = _run_engine(job, roots, chosen, earlier, progress) if len(earlier) < len(chosen) else None
+    read_s = time.perf_counter() - begun
+    ran = _run_engine(job, roots, chosen, earlier, progress) if earlier.count < len(chosen) else None
     arithmetic = job.precision.arithmetic_bits if ran and job.precision else None
-    rates = measure(job.gpu.device, job.dtype, arithmetic, cores) if arithmetic else None
-    with _phase("score", progress, docs, docs):
-        in_order = _in_order(earlier + (ran.documents if ran else []), chosen)
-        (scored, quality_summary), score_s = timed(
-            lambda: (in_order, None) if job.synthetic else score(in_order, chosen)
+    rates, rates_s = job.host.rates if arithmetic else None, None
+    if arithmetic and rates is None:
+        rates, rates_s = timed(
+            lambda: measure(job.gpu.device, job.dtype, arithmetic, cores, job.host.bandwidth_bytes_per_s)
         )
-    with _phase("save", progress, docs, docs):
-        result = make_result(job, ran, scored, len(earlier), quality_summary, score_s, rates)
-        write_documents(folder, scored)
-        write_result(folder, result)
+    samples = earlier.samples if earlier.count or ran is None else ran.samples
+    if earlier.count and ran:
+        samples.extend(ran.samples)
+    with ExitStack() as written:
+        with _phase("score", progress, docs, docs):
+            items = finished_documents(folder, earlier.places, chosen)
+            keep = written.enter_context(documents_writer(folder))
+            quality_summary, score_s = timed(lambda: _score(job, items, len(samples), keep))
+        with _phase("save", progress, docs, docs):
+            saving = time.perf_counter()
+            written.close()
+            result = make_result(job, ran, samples, earlier.count, quality_summary, score_s, rates)
+            timing = replace(
+                result.timing,
+                start_s=None if start_s is None else start_s + read_s,
+                rates_s=rates_s,
+                save_s=time.perf_counter() - saving,
+            )
+            result = replace(result, timing=timing)
+            write_result(folder, result)
     return result
 
 
-def _run_engine(
-    job: Job, roots: Roots, chosen: Sequence[Document], earlier: Sequence[DocumentResult], progress: Progress
-) -> EngineRun:
+def _run_engine(job: Job, roots: Roots, chosen: Sequence[Document], earlier: Earlier, progress: Progress) -> EngineRun:
     """Load the engine, warm it up and let it complete the documents that are not among the earlier ones."""
     docs = job.workload.docs
     batches = Batches(job.batch_size or 1, shrink=job.on_oom == "shrink")
-    done = {document.id for document in earlier}
+    folder = roots.results / job.folder
     with ExitStack() as stack:
         with _phase("load"):
             meter = stack.enter_context(device_meter(job.gpu.device))
             setup = make_setup(job, roots, chosen, batches)
-            backend = stack.enter_context(closing(create_backend(job.backend, setup)))
-            _, load_s = timed(backend.load)
+            loading = time.perf_counter()
+            backend = stack.enter_context(closing(create_backend(job.backend, setup)))  # imports the engine, or part
+            backend.load()
+            load_s = time.perf_counter() - loading
             loaded_bytes = meter.used_bytes()
             if job.gpu.device == "cpu" and (job.on_oom == "shrink" or job.find_batch_size):
                 batches.settle = stack.enter_context(DataLimit()).renew
         with _phase("encode", progress, 0, docs):
-            requests = [
-                replace(request, full_length=job.synthetic)
-                for request in prompts.build_requests(backend, chosen, job.workload, job.model)
-            ]
-            missing = [request for request in requests if request.id not in done]
+            encoding = time.perf_counter()
+            built = prompts.build_requests(backend, chosen, job.workload, job.model, full=job.synthetic)
+            requests = stack.enter_context(Spool(built, folder))
+            encode_s = time.perf_counter() - encoding
+            ids_sha256 = prompts.prompt_ids_sha256(requests)
+            missing = Picked(requests, _where(bytearray(place == NOWHERE for place in earlier.places)))
             fitting, too_long = split_by_context(missing, job)
-            if not fitting and not earlier:
+            if not fitting and not earlier.count:
                 raise BenchmarkError("no document fits the model's context; use shorter documents")
         found, search_s = None, None
         if job.find_batch_size and fitting:
@@ -105,23 +127,32 @@ def _run_engine(
                 found, search_s = timed(lambda: search_batch_size(backend, batches, fitting, meter, progress))
         with _phase("warmup", progress, 0, docs):
             compiled, compile_s = timed(lambda: compile_shapes(backend, fitting, job, progress))
-            lengths = {request.id: len(request.prompt_ids) for request in fitting}
-            shapes = [document for document in chosen if document.id in lengths]
+            text_lengths = Picked(requests.text_lengths, fitting.positions)
             # what compiled for each shape has run each of them
-            _, warmup_s = timed(lambda: None if compiled else warm_up(backend, batches, shapes, lengths, job, progress))
-        before = len(batches.retreats)
-        with _phase("generate"), _open_documents(roots.results / job.folder, earlier) as stream:
-            repeats = generate_repeatedly(
-                backend, fitting, job, meter, stream, roots.results / job.folder, progress, len(earlier)
+            _, warmup_s = timed(
+                lambda: None if compiled else warm_up(backend, batches, fitting, text_lengths, job, progress)
             )
+        before = len(batches.retreats)
+
+        def note(position: int, place: int) -> None:
+            earlier.places[fitting.positions[position]] = place
+
+        with _phase("generate"), open_documents(folder, earlier) as stream:
+            repeats = generate_repeatedly(backend, fitting, job, meter, stream, folder, progress, earlier.count, note)
+            samples = repeats[0].samples
+            for position, request in zip(too_long.positions, too_long, strict=True):
+                earlier.places[position] = stream.tell()
+                document = left_out(request)
+                samples.add(document)
+                stream.write(document_line(document).encode())
         with _phase("generate"):
             memory, settings = backend.memory(), backend.settings()
             _require_own_work(settings)
-            if job.synthetic:
-                _require_full_length(repeats, job)
+        closing_from = time.perf_counter()
+    close_s = time.perf_counter() - closing_from
     return EngineRun(
-        requests=requests,
-        too_long=too_long,
+        samples=samples,
+        prompt_ids_sha256=ids_sha256,
         load_s=load_s,
         loaded_bytes=loaded_bytes,
         found=found,
@@ -131,6 +162,8 @@ def _run_engine(
         repeats=repeats,
         memory=memory,
         settings=settings,
+        encode_s=encode_s,
+        close_s=close_s,
         retreats=tuple(batches.retreats),
         timed_retreats=len(batches.retreats) - before,
     )
@@ -154,7 +187,7 @@ def timed(action: Callable[[], T]) -> tuple[T, float]:
     return value, time.perf_counter() - start
 
 
-def load_documents(job: Job | JobSummary, roots: Roots) -> list[Document]:
+def load_documents(job: Job | JobSummary, roots: Roots) -> Sequence[Document]:
     """The workload's documents, in order; a BenchmarkError if they aren't the ones that the job was planned for."""
     workload = job.workload
     path = roots.data / workload.documents
@@ -185,26 +218,24 @@ def make_setup(job: Job, roots: Roots, chosen: Sequence[Document], batches: Batc
     )
 
 
-def split_by_context(requests: Sequence[Request], job: Job) -> tuple[list[Request], list[DocumentResult]]:
-    """Requests that fit the model's context, and results for those that don't: reported, never cut in silence."""
-    limit = job.model.context_length if job.model else None
-    fitting, too_long = [], []
-    for request in requests:
-        if limit is not None and len(request.prompt_ids) + request.max_new_tokens > limit:
-            length, prompt = len(request.prompt_ids), request.prompt_sha256
-            too_long.append(DocumentResult(request.id, "", "too_long", prompt_tokens=length, prompt_sha256=prompt))
-        else:
-            fitting.append(request)
-    return fitting, too_long
+def split_by_context(requests: Sequence[Request], job: Job) -> tuple[Picked[Request], Picked[Request]]:
+    """Requests that fit the model's context with their new tokens, and those that don't."""
+    limit = job.model.context_length - job.workload.max_new_tokens if job.model else None
+    fits = bytearray(limit is None or length <= limit for length in prompt_lengths(requests))
+    return Picked(requests, _where(fits)), Picked(requests, _where(bytearray(not one for one in fits)))
 
 
-@contextmanager
-def _open_documents(folder: Path, earlier: Sequence[DocumentResult]) -> Iterator[TextIO]:
-    """documents.jsonl, to be gone on with behind the earlier documents. They are written anew: a torn line goes."""
-    if earlier:
-        write_documents(folder, earlier)
-    with (folder / DOCUMENTS_FILE).open("a" if earlier else "w", encoding="utf-8") as stream:
-        yield stream
+def _where(chosen: bytearray) -> Sequence[int]:
+    """The positions of what is true."""
+    if all(chosen):
+        return range(len(chosen))
+    return array("q", (position for position, one in enumerate(chosen) if one))
+
+
+def left_out(request: Request) -> DocumentResult:
+    """The result of a document that exceeds the model's context: reported, never cut in silence."""
+    length, prompt = len(request.prompt_ids), request.prompt_sha256
+    return DocumentResult(request.id, "", "too_long", prompt_tokens=length, prompt_sha256=prompt)
 
 
 def _require_own_work(settings: Settings) -> None:
@@ -215,17 +246,10 @@ def _require_own_work(settings: Settings) -> None:
         )
 
 
-def _require_full_length(repeats: Sequence[Generated], job: Job) -> None:
-    """Random weights tell of speed only if no document ends early, which an adapter sees to (Request.full_length)."""
-    asked = job.workload.max_new_tokens
-    for document in (document for repeat in repeats for document in repeat.documents):
-        if document.output_tokens is not None and document.output_tokens != asked:
-            raise BenchmarkError(
-                f"document {document.id} got {document.output_tokens} of {asked} new tokens on random weights; its "
-                "engine's adapter has to go on past end-of-sequence ids (Request.full_length)"
-            )
-
-
-def _in_order(results: Sequence[DocumentResult], chosen: Sequence[Document]) -> list[DocumentResult]:
-    by_id = {result.id: result for result in results}
-    return [by_id[document.id] for document in chosen]
+def _score(job: Job, items: Iterable[Item], docs: int, keep: Callable[[DocumentResult], None]) -> Quality | None:
+    """Scored or, on random weights, as they are. See score."""
+    if not job.synthetic:
+        return score(items, docs, keep)
+    for result, _ in items:
+        keep(result)
+    return None

@@ -14,7 +14,8 @@ from pipeline.current import env_of, in_environment
 from pipeline.entries import Experiment, Image, Variant
 from pipeline.errors import UsageError
 from pipeline.files import holds_anything
-from pipeline.machine import os_name
+from pipeline.gpus import detect_gpus
+from pipeline.machine import cpu_name, os_name, slug
 from pipeline.names import check_name
 from pipeline.spec import HostFacts
 
@@ -57,20 +58,31 @@ def read_surroundings(environment: MutableMapping[str, str] = os.environ) -> tup
         return load_catalog(), None
     catalog = in_environment(load_catalog(only=check_name(image_name, "BENCHMARK_IMAGE")), env_of(variant_name))
     image = catalog.images[image_name]
-    variants = {variant.name: variant for variant in image.variants}
+    variant = find(
+        {variant.name: variant for variant in image.variants},
+        variant_name,
+        f"variant of image {image_name} in BENCHMARK_VARIANT",
+    )
     return catalog, Surroundings(
         image=image,
-        variant=find(variants, variant_name, f"variant of image {image_name} in BENCHMARK_VARIANT"),
+        variant=variant,
         launcher=environment.get("BENCHMARK_LAUNCHER") or "process",
-        compile_cache=Path(environment.get("BENCHMARK_COMPILE_CACHE") or _own_compile_cache(environment)),
+        compile_cache=Path(
+            environment.get("BENCHMARK_COMPILE_CACHE") or _own_compile_cache(environment, image, variant)
+        ),
     )
 
 
-def _own_compile_cache(environment: Mapping[str, str]) -> Path:
-    """In the user's own folder: what lies in a shared one can be anybody's, and kernels are run as they are found."""
+def _own_compile_cache(environment: Mapping[str, str], image: Image, variant: Variant) -> Path:
+    """In the user's own folder: what lies in a shared one can be anybody's, and kernels are run as they are found.
+
+    One for each image and device, as the orchestrator has them (its own go by the packages, too).
+    """
     home = environment.get("HOME")
     caches = Path(home) / ".cache" if home else Path(tempfile.mkdtemp())
-    return caches / "summarisation-benchmark" / "compile"
+    gpus = detect_gpus() if variant.device == "cuda" else []
+    name = f"{image.name}-{variant.name}-{slug(gpus[0].name if gpus else cpu_name())}"
+    return caches / "summarisation-benchmark" / "compile" / name
 
 
 def enter(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class TokenTimes:
-    """When each request's first and last token arrived; its instances are OnStep callbacks.
+    """When the first and last token of each request under way arrived; its instances are OnStep callbacks.
 
     arrived: how many there were, those that were taken back included, so that it only grows.
     prefill_s, decode_s: see Timing; each step counts from the end of the one before it, or from the hand-over. An
@@ -41,6 +41,10 @@ class TokenTimes:
                 self.last.pop(request_id, None)
         self._in_step.update(tokens)
         self._until = now
+
+    def take(self, request_id: str) -> tuple[float | None, float | None]:
+        """When the first and the last token of a request that is finished came; they are forgotten then."""
+        return self.first.pop(request_id, None), self.last.pop(request_id, None)
 
     def begin(self, now: float) -> None:
         """Requests are handed over: what happened until now is nobody's step."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.analysis.roofline import RequestLength, bound, for_documents
+from pipeline.analysis.samples import Samples
 from pipeline.entries import Rates
 from pipeline.hardware import CPU, choose_hardware
 from pipeline.measures import DocumentResult
@@ -42,17 +43,17 @@ def test_the_fraction_is_of_the_measured_time_and_documents_too_long_count_nowhe
     planned = job("none")
     assert planned.model is not None and planned.precision is not None
     alone = bound([RequestLength(500, 60)], planned.model, planned.precision, RATES, "offline")
-    found = for_documents(planned, [DONE, TOO_LONG], RATES, None, 10.0)
+    found = for_documents(planned, Samples([DONE, TOO_LONG]), RATES, None, 10.0)
     assert alone is not None and found is not None
     assert found == replace(alone, fraction=alone.bound_s / 10)
 
 
 def test_without_a_speed_there_is_a_bound_and_no_fraction() -> None:
-    found = for_documents(job("none"), [DONE], RATES, None, None)
+    found = for_documents(job("none"), Samples([DONE]), RATES, None, None)
     assert found is not None and found.fraction is None
 
 
 @pytest.mark.parametrize("rates", [None, RATES])
 def test_without_rates_or_with_uncounted_tokens_there_is_no_bound(rates: Rates | None) -> None:
     document = DONE if rates is None else replace(DONE, output_tokens=None)
-    assert for_documents(job("none"), [document], rates, None, 10.0) is None
+    assert for_documents(job("none"), Samples([document]), rates, None, 10.0) is None

@@ -1,10 +1,14 @@
 """Figures derived from raw samples."""
 
+import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.analysis.metrics import derive, distribution, split_memory
+from pipeline.analysis.metrics import ExactSum, derive, distribution, split_memory
+from pipeline.analysis.samples import Samples
 from pipeline.measures import DocumentResult
 
 
@@ -41,6 +45,23 @@ def test_percentiles_equal_numpys() -> None:
     assert (found.p50, found.p90, found.p99) == pytest.approx(tuple(numpy.percentile(values, [50, 90, 99])), rel=1e-12)
 
 
+def test_percentiles_of_many_equal_numpys_too() -> None:
+    numpy = pytest.importorskip("numpy")
+    values = [random.Random(number).random() for number in range(20_000)]
+    found = distribution(values)
+    assert found is not None
+    assert (found.p50, found.p90, found.p99) == pytest.approx(tuple(numpy.percentile(values, [50, 90, 99])), rel=1e-12)
+    assert found.mean == math.fsum(values) / len(values)
+
+
+@given(st.lists(st.none() | st.floats(min_value=-1e100, max_value=1e100), max_size=30))
+def test_a_sum_of_one_value_after_the_other_is_that_of_all_together(values: list[float | None]) -> None:
+    total, known = ExactSum(), [value for value in values if value is not None]
+    for value in values:
+        total.add(value)
+    assert total.mean == (math.fsum(known) / len(known) if known else None)
+
+
 def test_one_sample_is_all_its_percentiles() -> None:
     found = distribution([7.0])
     assert found is not None
@@ -54,7 +75,9 @@ def test_unknown_samples_are_ignored_not_counted_as_0() -> None:
 
 
 def test_speeds_are_over_the_generation_time() -> None:
-    metrics = derive([document("a", output_tokens=30), document("b", output_tokens=50)], 4.0, peak_memory_bytes=123)
+    metrics = derive(
+        Samples([document("a", output_tokens=30), document("b", output_tokens=50)]), 4.0, peak_memory_bytes=123
+    )
     assert metrics.docs == 2
     assert metrics.docs_per_s == 0.5
     assert metrics.output_tokens_per_s == 20.0
@@ -65,7 +88,7 @@ def test_speeds_are_over_the_generation_time() -> None:
 
 def test_documents_too_long_for_the_model_count_nowhere() -> None:
     long = document("c", text="", finish_reason="too_long", prompt_tokens=9000, output_tokens=None, latency_s=None)
-    metrics = derive([document("a"), long], 2.0)
+    metrics = derive(Samples([document("a"), long]), 2.0)
     assert metrics.docs == 1
     assert metrics.docs_per_s == 0.5
     assert metrics.output_tokens_per_s == 25.0
@@ -74,7 +97,7 @@ def test_documents_too_long_for_the_model_count_nowhere() -> None:
 
 def test_what_is_not_known_is_none() -> None:
     silent = document("a", prompt_tokens=None, output_tokens=None, latency_s=None, ttft_s=None, tpot_s=None)
-    metrics = derive([silent], None)
+    metrics = derive(Samples([silent]), None)
     assert metrics.docs == 1
     unknown = (metrics.docs_per_s, metrics.output_tokens_per_s, metrics.prompt_tokens_mean, metrics.output_tokens_mean)
     assert unknown == (None, None, None, None)
@@ -82,20 +105,21 @@ def test_what_is_not_known_is_none() -> None:
 
 
 def test_no_completed_document_has_no_speed_rather_than_speed_0() -> None:
-    metrics = derive([document("a", finish_reason="too_long", output_tokens=None)], 0.001)
+    metrics = derive(Samples([document("a", finish_reason="too_long", output_tokens=None)]), 0.001)
     assert metrics.docs == 0
     assert metrics.docs_per_s is None
     assert metrics.output_tokens_per_s is None
 
 
 def test_a_rate_of_tokens_needs_every_documents_count() -> None:
-    assert derive([document("a"), document("b", output_tokens=None)], 1.0).output_tokens_per_s is None
+    documents = Samples([document("a"), document("b", output_tokens=None)])
+    assert derive(documents, 1.0).output_tokens_per_s is None
 
 
 def test_samples_of_further_repeats_count_for_times_and_not_for_lengths() -> None:
     first = [document("a", output_tokens=30), document("b", output_tokens=50)]
     again = [document("a", output_tokens=60, latency_s=4.0), document("b", output_tokens=100, latency_s=4.0)]
-    metrics = derive(first, 4.0, again=again)
+    metrics = derive(Samples(first), 4.0, again=[Samples(again)])
     assert (metrics.docs, metrics.docs_per_s, metrics.output_tokens_mean) == (2, 0.5, 40.0)
     assert metrics.output_tokens_per_s == 30.0  # 240 tokens in two repeats of 4 s
     assert metrics.latency_s is not None and metrics.latency_s.mean == 3.0

@@ -28,7 +28,7 @@ def observe(job: Job, roots: Roots, size: int) -> dict[str, Any]:
     batches = Batches(size, shrink=False)
     backend = create_backend(job.backend, make_setup(job, roots, documents, batches))
     backend.load()
-    requests = build_requests(backend, documents, job.workload, job.model)
+    requests = list(build_requests(backend, documents, job.workload, job.model))
     print("loaded", flush=True)
     sys.stdin.readline()
     texts = {completion.id: completion.text for completion in backend.generate(requests)}

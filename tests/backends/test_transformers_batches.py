@@ -1,6 +1,6 @@
 """The transformers adapter's pure parts: batches, padding, where a completion ends, shapes, options."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from pipeline.entries import Sampling
-from pipeline.worker.backend import Request, Setup, create_backend
+from pipeline.worker.backend import Request, Setup, create_backend, longest_first
 from pipeline.worker.backends.transformers import options, rows
 from pipeline.worker.backends.transformers.compiled import Shape, shape_of
 from pipeline.worker.backends.transformers.paged import paged_arguments
+from pipeline.worker.backends.transformers.static import StaticBatches
+from pipeline.worker.hand_over import HandOver
 
 EOS = (1, 106)
 
@@ -35,7 +37,7 @@ def setup(options: Mapping[str, Any], batch_size: int | None = 2) -> Setup:
 
 def test_the_longest_prompts_come_first() -> None:
     requests = [request("short", 2), request("longest", 9), request("middle", 5)]
-    assert [item.id for item in rows.longest_first(requests)] == ["longest", "middle", "short"]
+    assert [item.id for item in longest_first(requests)] == ["longest", "middle", "short"]
 
 
 def test_padding_stands_left_of_the_prompt_and_is_masked_even_where_the_prompt_holds_the_pad_id() -> None:
@@ -120,6 +122,27 @@ def test_continuous_batching_takes_no_prompt_from_an_earlier_requests_cache() ->
 
 def test_a_batch_size_limits_how_many_documents_are_under_way_at_once() -> None:
     assert paged_arguments(setup({"paged": {}}, batch_size=4))["max_requests_per_batch"] == 4
+
+
+class OneToken(StaticBatches):
+    """Writes one token a request, and remembers how many were under way."""
+
+    def __init__(self, over: HandOver) -> None:
+        super().__init__(setup({}, batch_size=3))
+        self.over = over
+        self.under_way: list[int] = []
+
+    def generate_batch(self, batch: Sequence[Request], rows: rows.Rows, *, watched: bool) -> list[list[int]]:
+        self.under_way.append(self.over.under_way)
+        return [[5] for _ in batch]
+
+
+def test_a_static_batch_is_taken_when_the_one_before_is_finished() -> None:
+    over = HandOver([request(str(number), 2 + number) for number in range(8)])
+    batches = OneToken(over)
+    for done, _ids in batches.generate(over, None):
+        over.complete(done.id)
+    assert (batches.under_way, over.completed) == ([3, 3, 2], 8)
 
 
 def test_rows_that_ended_get_no_more_tokens_and_the_others_do() -> None:

@@ -19,7 +19,7 @@ from pipeline.files import read_json
 from pipeline.spec import Job
 from pipeline.worker import synthetic
 from pipeline.worker.backend import Backend, Request, Setup, create_backend
-from pipeline.worker.requests import build_requests, max_length, prompt_ids_sha256, seeded
+from pipeline.worker.requests import Seeded, build_requests, max_length, prompt_ids_sha256
 from pipeline.worker.surroundings import enter, read_surroundings
 
 NEW_TOKENS = 12
@@ -56,7 +56,7 @@ def observe(job: Job, data: Path, cache: Path, *, thoroughly: bool) -> dict[str,
     never_loaded.close()
     backend = create_backend(job.backend, setup)
     backend.load()
-    requests = build_requests(backend, documents, job.workload, job.model)
+    requests = list(build_requests(backend, documents, job.workload, job.model))
     steps = Steps()
     together = completions(backend, requests, steps)
     seen: dict[str, Any] = {
@@ -106,9 +106,9 @@ def drawn(job: Job, setup: Setup) -> dict[str, Any]:
         backend.load()
         requests = [Request(str(number), "", (synthetic.MODEL.bos_id or 0, 40, 50), NEW_TOKENS) for number in range(2)]
         seen = {
-            "drawn": completions(backend, seeded(requests, job, 1), None),
-            "drawn_again": completions(backend, seeded(requests, job, 1), None),
-            "drawn_otherwise": completions(backend, seeded(requests, job, 2), None),
+            "drawn": completions(backend, Seeded(requests, job, 1), None),
+            "drawn_again": completions(backend, Seeded(requests, job, 1), None),
+            "drawn_otherwise": completions(backend, Seeded(requests, job, 2), None),
         }
         backend.close()
     return seen

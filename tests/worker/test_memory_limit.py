@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.worker.memory_limit import available_bytes
+from pipeline.available import available_bytes
 
 MIB = 1024**2
 

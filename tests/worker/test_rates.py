@@ -71,3 +71,12 @@ def test_buffers_are_measured_against_all_of_the_cores_caches(
 def test_the_cores_are_those_that_the_process_may_use() -> None:
     assert set(usable_cores()) == os.sched_getaffinity(0)
     assert usable_cpus() == len(usable_cores())
+
+
+def test_a_bandwidth_that_was_measured_before_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("it was measured again")
+
+    monkeypatch.setattr(rates, "_moved_by_cpu", fail)
+    found = measure("cpu", "float32", 16, usable_cores(), 1e10)
+    assert found is not None and found.bandwidth_bytes_per_s == 1e10

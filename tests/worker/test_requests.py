@@ -6,7 +6,7 @@ from pipeline.documents import Document
 from pipeline.entries import Prompt
 from pipeline.spec import JobModel
 from pipeline.worker.backend import Request
-from pipeline.worker.requests import render_prompt, seeded, warmup_count, warmup_documents, with_one_bos
+from pipeline.worker.requests import Seeded, render_prompt, warmup_count, warmup_documents, with_one_bos
 from tests.builders import make_workload
 from tests.worker.test_runner import make_job
 
@@ -54,7 +54,7 @@ def test_the_warm_up_is_the_same_every_time() -> None:
 
 def seeds(repeat: int = 1, launch: int = 1) -> list[int]:
     requests = [Request(name, "text", (2, 7), 4) for name in ("a", "b")]
-    return [request.seed for request in seeded(requests, make_job(launch=launch), repeat)]
+    return [request.seed for request in Seeded(requests, make_job(launch=launch), repeat)]
 
 
 def test_each_document_draws_with_a_seed_of_its_own_in_each_repeat_and_launch() -> None:

@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from pipeline.documents import choose, fingerprint, read_documents
 from pipeline.entries import Attention, Prompt, Rates
-from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, Result, read_result
+from pipeline.results import DOCUMENTS_FILE, RESULT_FILE, Result, document_at, read_result
 from pipeline.results import read_documents as read_completions
 from pipeline.spec import Job, JobGpu, JobModel, JobWeights, Precision, Workload
 from pipeline.worker import runner
@@ -241,8 +242,17 @@ def test_time_to_first_token_and_per_token_come_from_the_steps(execute: Runner) 
 
 def test_what_is_not_observed_is_null() -> None:
     requests = [Request("a", "Text.", (2, 3), NEW_TOKENS)]
-    generated = generate(StepwiseBackend(), requests, make_job(), None, io.StringIO(), ignore)
-    [document] = generated.documents
+    written, places = io.BytesIO(), {}
+    generated = generate(
+        StepwiseBackend(),
+        requests,
+        make_job(),
+        None,
+        written,
+        ignore,
+        note=lambda at, place: places.update({at: place}),
+    )
+    document = document_at(written, places[0])
     assert (document.ttft_s, document.tpot_s) == (None, None)
     assert (generated.peak_memory_bytes, generated.energy_j) == (None, None)
 
@@ -322,6 +332,13 @@ def test_a_break_names_its_phase_and_closes_the_engine(execute: Runner, phase: s
     with pytest.raises(PhaseError) as caught:
         execute(backend)
     assert (caught.value.phase, backend.closed) == (phase, 1)
+
+
+@pytest.mark.parametrize("phase", ["", "encode", "generate"])
+def test_nothing_but_the_jobs_own_files_is_left_in_its_folder(execute: Runner, tmp_path: Path, phase: str) -> None:
+    with suppress(PhaseError):
+        execute(StepwiseBackend(fail_in=phase))
+    assert {path.name for path in (tmp_path / "run/job").iterdir()} <= {DOCUMENTS_FILE, RESULT_FILE}
 
 
 def test_documents_other_than_planned_are_refused(execute: Runner) -> None:

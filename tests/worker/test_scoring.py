@@ -14,7 +14,9 @@ def test_each_output_has_rouge_and_signs_of_degeneracy_and_one_that_was_not_gene
         DocumentResult("loop", "pour tea " * 5, "stop"),
         DocumentResult("long", "", "too_long"),
     ]
-    [copy, loop, long], quality = score(results, chosen)
+    scored: list[DocumentResult] = []
+    quality = score(zip(results, chosen, strict=True), 2, scored.append)
+    copy, loop, long = scored
     assert copy.rouge1_f1 is not None and copy.rouge1_f1 > 0
     assert (copy.coverage, copy.density, copy.repetition) == (5 / 6, 25 / 6, 0.0)
     assert (loop.coverage, loop.density, loop.repetition) == (1.0, 1.0, 1 - 2 / 7)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.catalog import load_catalog
 from pipeline.errors import UsageError
 from pipeline.worker.surroundings import Surroundings, enter, host_facts, read_surroundings, require_surroundings
 
@@ -34,7 +35,7 @@ def test_an_image_knows_its_own_experiments_and_no_other_image() -> None:
     catalog, here = read_surroundings(dict(VLLM))
     assert set(catalog.images) == {"vllm"}
     own = [experiment.name for experiment in require_surroundings(here).experiments(catalog)]
-    on_gpus = ["vllm-fp8", "vllm-fp8-kv8"]
+    on_gpus = ["vllm-fp8", "vllm-fp8-kv8", "vllm-fp8-kv8-sqa"]
     assert own == ["vllm", "vllm-awq", "vllm-autoawq", "vllm-w4a16", *on_gpus, "vllm-ngram", "vllm-awq-serial"]
 
 
@@ -68,10 +69,34 @@ def test_kernels_are_compiled_into_the_users_own_folder_unless_told_otherwise(tm
     assert own.is_relative_to(tmp_path / ".cache")
 
 
+def test_an_image_run_alone_keeps_the_kernels_of_each_processor_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for name in ("One Processor", "Another"):
+        monkeypatch.setattr("pipeline.worker.surroundings.cpu_name", lambda name=name: name)
+        found.append(surroundings(HOME=str(tmp_path)).compile_cache.name)
+    assert found == ["vllm-cpu-one-processor", "vllm-cpu-another"]
+
+
+CACHES = ("_CACHE_DIR", "CUDA_CACHE_PATH", "_KERNEL_CACHE_PATH", "_CACHE_ROOT", "_WORKSPACE_BASE")
+
+
+@pytest.mark.parametrize("image", ["transformers", "flash-attn", "flash-attn-4", "vllm"])
+def test_what_an_engine_compiles_is_kept_in_the_folder_that_outlives_the_job(image: str, tmp_path: Path) -> None:
+    variant = load_catalog().images[image].variants[-1].name
+    given = {"BENCHMARK_IMAGE": image, "BENCHMARK_VARIANT": variant, "BENCHMARK_COMPILE_CACHE": str(tmp_path)}
+    declared = surroundings(**given).variables()
+    folders = {name: Path(value) for name, value in declared.items() if name.endswith(CACHES)}
+    assert {"CUDA_CACHE_PATH", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"} <= folders.keys()
+    assert all(folder.parent == tmp_path for folder in folders.values())
+    assert len(set(folders.values())) == len(folders)
+
+
 def test_without_a_home_kernels_are_compiled_where_nobody_else_can_have_put_any() -> None:
     cache = surroundings(BENCHMARK_COMPILE_CACHE="").compile_cache
     assert cache != surroundings(BENCHMARK_COMPILE_CACHE="").compile_cache
-    private = cache.parent.parent
+    private = cache.parents[2]
     assert private.stat().st_mode & 0o777 == 0o700
     private.rmdir()
 

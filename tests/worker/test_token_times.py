@@ -116,7 +116,7 @@ def generated(scenario: str) -> Generated:
     requests = [Request(name, "Text.", (2, 3), NEW_TOKENS) for name in "abc"]
     job = make_job(scenario=scenario)
     with device_meter("cpu") as meter:
-        return generate(StepwiseBackend(), requests, job, meter, io.StringIO(), ignore)
+        return generate(StepwiseBackend(), requests, job, meter, io.BytesIO(), ignore)
 
 
 @pytest.mark.parametrize(("scenario", "batches"), [("offline", 1), ("single", DOCS)])

@@ -26,7 +26,8 @@ class Lead:
         self._sentences = sentences
 
     def load(self) -> None:
-        """Nothing to load."""
+        """What splits sentences takes a moment to import."""
+        split_sentences("")
 
     def encode(self, prompts: Sequence[str]) -> None:
         """No model, no ids."""

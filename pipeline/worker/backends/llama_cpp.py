@@ -1,17 +1,21 @@
 """llama.cpp, through xllamacpp: llama.cpp's own server inside this process, asked over the loopback interface.
 
 The binding's own calls speak the OpenAI format, which carries no token ids; the server's /completion does. It takes
-many prompts in one request and streams the tokens of all of them, so that no thread is needed here.
+many prompts in one request and streams the tokens of all of them. A workload is handed over in groups of prompts, two
+of them at once as a rule, so that neither side holds all of it.
 """
 
 import enum
 import http.client
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from functools import partial
+from itertools import count
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +23,7 @@ from pipeline.analysis import memory
 from pipeline.entries import Attention, Sampling
 from pipeline.machine import usable_cpus
 from pipeline.worker.backend import Backend, Completion, MemoryUse, OnStep, Request, Settings, Setup
+from pipeline.worker.backends.llama_cpp_streams import Stream, groups
 from pipeline.worker.cuda_libraries import import_with_cuda
 from pipeline.worker.telemetry import device_meter
 
@@ -27,6 +32,7 @@ xllamacpp = import_with_cuda("xllamacpp")
 ALL_LAYERS = 9999
 CONTEXT_STEP = 256  # llama.cpp rounds a slot's context up to a multiple of this
 CACHE_BITS = {"f32": 32, "f16": 16, "bf16": 16, "q8_0": 8.5}
+GROUP_OF_SLOTS = 8  # requests of a group, for each slot
 LOG_WARNINGS = 2  # llama.cpp's verbosity that keeps errors and warnings
 
 
@@ -48,6 +54,15 @@ class _Output:
     text: str = ""
     reported: int = 0
     lost: bool = False
+
+
+class _Group:
+    """Requests that were handed over together. outputs: of those not yielded yet, by index. left: not ended yet."""
+
+    def __init__(self, requests: Sequence[Request], stream: Stream) -> None:
+        self.outputs = dict(enumerate(map(_Output, requests)))
+        self.left = len(requests)
+        self.stream = stream
 
 
 class LlamaCpp:
@@ -79,21 +94,19 @@ class LlamaCpp:
         return False
 
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
-        """One server request for each run of requests with the same limit: a server request has one limit.
+        """One server request for each group of requests with the same limit: a server request has one limit.
 
         It has one seed too: the draws of its documents are the same numbers, each over its own probabilities.
         """
-        for _limit, group in groupby(requests, key=lambda request: request.max_new_tokens):
-            outputs = [_Output(request) for request in group]
-            unfinished = []
-            for output in self._stream(outputs, on_step):
-                if self._is_complete(output):
-                    yield self._completion(output)
-                else:
-                    unfinished.append(output)
-            for output in unfinished:
-                self._finish(output, on_step)
+        unfinished = []
+        for output in self._stream(groups(requests, GROUP_OF_SLOTS * self._params.n_parallel), on_step):
+            if self._is_complete(output):
                 yield self._completion(output)
+            else:
+                unfinished.append(output)
+        for output in unfinished:
+            self._finish(output, on_step)
+            yield self._completion(output)
 
     def memory(self) -> MemoryUse:
         """The server tells the size of the weights' tensors; that of its KV cache follows from the model's shape."""
@@ -132,31 +145,58 @@ class LlamaCpp:
         """End the server and its threads."""
         self._server = None  # its destructor stops the engine and waits for its threads
 
-    def _stream(self, outputs: Sequence[_Output], on_step: OnStep | None) -> Iterator[_Output]:
-        """Run all outputs' requests at once; yield each when llama.cpp has ended it or its last id is in eos_ids."""
-        request = outputs[0].request
-        prompts = [list(output.request.prompt_ids) for output in outputs]
-        body = self._body(prompts, request.max_new_tokens, request.seed)
-        running: set[int] = set()
-        yielded: set[int] = set()
-        with self._post("/completion", {**body, "stream": True}) as response:
-            for chunk in _events(response):
+    def _stream(self, coming: Iterator[list[Request]], on_step: OnStep | None) -> Iterator[_Output]:
+        """Run the requests, a few groups at once; yield each when llama.cpp has ended it or its last id is in eos_ids.
+
+        The next group is handed over while all slots could still be filled from those before, so that none is ever idle
+        for want of a request.
+        """
+        under_way: dict[int, _Group] = {}
+        chunks: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        numbers, running = count(), set[tuple[int, int]]()
+        try:
+            while True:
+                while sum(group.left for group in under_way.values()) <= 2 * self._params.n_parallel:
+                    requests = next(coming, None)
+                    if requests is None:
+                        break
+                    number = next(numbers)
+                    stream = Stream(partial(self._post, "/completion", self._body_of(requests)), number, chunks)
+                    under_way[number] = _Group(requests, stream)
+                if not under_way:
+                    return
+                number, chunk = chunks.get()
+                if number not in under_way:
+                    continue  # how the stream of a finished group ended
+                if isinstance(chunk, Exception):
+                    raise chunk
+                group = under_way[number]
                 index = chunk["index"]
-                running.add(index)
+                running.add((number, index))
                 self._busy_slots = max(self._busy_slots, len(running))
                 if chunk["stop"]:
-                    running.discard(index)
+                    running.discard((number, index))
+                    group.left -= 1
                     self._cached_prompt_tokens += chunk["timings"]["cache_n"]
-                if index in yielded:
+                    if not group.left:
+                        under_way.pop(number).stream.close()
+                output = group.outputs.get(index)
+                if output is None:
                     continue  # llama.cpp goes on after an id of eos_ids that it does not take for an end itself
-                output = outputs[index]
                 added = chunk["tokens_predicted"] - output.reported
                 self._take(output, chunk, added)
                 if on_step is not None and added:
                     on_step({output.request.id: added})
                 if chunk["stop"] or self._is_complete(output):
-                    yielded.add(index)
+                    del group.outputs[index]
                     yield output
+        finally:
+            for group in under_way.values():
+                group.stream.close()
+
+    def _body_of(self, requests: Sequence[Request]) -> dict[str, Any]:
+        prompts = [list(request.prompt_ids) for request in requests]
+        return {**self._body(prompts, requests[0].max_new_tokens, requests[0].seed), "stream": True}
 
     def _take(self, output: _Output, chunk: Mapping[str, Any], added: int) -> None:
         """Add a chunk of the stream to an output; `added`: tokens since the last chunk.
@@ -226,11 +266,18 @@ class LlamaCpp:
             return json.load(response)
 
     @contextmanager
-    def _post(self, path: str, body: Mapping[str, Any] | None) -> Iterator[http.client.HTTPResponse]:
-        """The server's answer to a POST, or to a GET where there is no body. Raises RuntimeError with its message."""
+    def _post(
+        self, path: str, body: Mapping[str, Any] | None, opened: Callable[[socket.socket], None] = lambda _: None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The server's answer to a POST, or to a GET where there is no body. Raises RuntimeError with its message.
+
+        opened: is given the connection's socket before anything is asked.
+        """
         headers = {"Authorization": f"Bearer {self._params.api_keys[0]}", "Content-Type": "application/json"}
         connection = http.client.HTTPConnection(urlsplit(self._server.listening_address).netloc)
         try:
+            connection.connect()
+            opened(connection.sock)
             if body is None:
                 connection.request("GET", path, headers=headers)
             else:
@@ -297,22 +344,6 @@ def kv_cache_bytes(attention: Attention | None, params: Any) -> int | None:
 
 def _context_of(tokens: int) -> int:
     return -(-tokens // CONTEXT_STEP) * CONTEXT_STEP
-
-
-def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
-    """The chunks of a streamed answer. Raises RuntimeError for an error in their place."""
-    for line in response:
-        kind, _, data = line.decode().partition(": ")
-        if kind == "error":
-            raise RuntimeError(f"llama.cpp: {data.strip()}")
-        if kind != "data":
-            continue  # a keep-alive or the blank line after an event
-        chunk = json.loads(data)
-        if chunk is None:
-            continue  # the server's sign that it has started
-        if "error" in chunk:
-            raise RuntimeError(f"llama.cpp: {chunk['error']['message']}")
-        yield chunk
 
 
 def _params(setup: Setup) -> Any:

@@ -69,7 +69,8 @@ def try_out(job: Job, form: str | None, folder: Path) -> Outcome:
             backend = stack.enter_context(closing(create_backend(job.backend, setup)))
             backend.load()
             risen = check_device_memory(job, meter)
-            tokens = check_generation(backend, build_requests(backend, DOCUMENTS, job.workload, job.model), job)
+            requests = list(build_requests(backend, DOCUMENTS, job.workload, job.model))
+            tokens = check_generation(backend, requests, job)
             settings, memory = backend.settings(), backend.memory()
             if job.model is not None:
                 check_report(settings, memory, job, prequantized=form in synthetic.QUANTIZED)

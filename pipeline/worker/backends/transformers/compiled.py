@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.entries import Sampling
-from pipeline.worker.backend import Request, Setup
-from pipeline.worker.backends.transformers.rows import Rows, longest_first, pad_left
+from pipeline.worker.backend import Request, Setup, longest_first
+from pipeline.worker.backends.transformers.rows import Rows, pad_left
 from pipeline.worker.backends.transformers.static import StaticBatches, cache_bytes, free_memory, is_out_of_memory
 
 LENGTH_STEP = 256

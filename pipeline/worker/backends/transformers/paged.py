@@ -2,14 +2,17 @@
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from pipeline.worker.backend import OnStep, Request, Setup
-from pipeline.worker.backends.transformers.rows import ends_of, longest_first
+from pipeline.worker.backend import OnStep, Request, Setup, longest_first
+from pipeline.worker.backends.transformers.rows import ends_of
 from pipeline.worker.backends.transformers.static import free_memory
 
 NO_EOS = -1
 """How a request says that no id ends it."""
+LEAST_WAITING = 32
+"""Requests that the engine has beyond those that it can have under way, at least."""
 POLL_S = 1.0
 """How long a result is waited for before the engine's thread is looked after."""
 STOP_LIMIT_S = 30.0
@@ -50,33 +53,40 @@ class PagedBatches:
             import torch
 
             torch.manual_seed(requests[0].seed)  # the engine's thread draws from the same generator
-        unfinished = {request.id: request for request in requests}
-        told = dict.fromkeys(unfinished, 0)
+        unfinished: dict[str, Request] = {}
+        told: dict[str, int] = {}
+        coming, streaming = iter(longest_first(requests)), on_step is not None
         try:
-            self._hand_over(longest_first(requests), streaming=on_step is not None)
+            # the first of them all before its next step, which would else begin with as many as had come by chance
+            with self._manager.pause():
+                self._fill(unfinished, coming, streaming=streaming)
             while unfinished:
                 result = self._result()
-                added = len(result.generated_tokens) - told[result.request_id]
+                added = len(result.generated_tokens) - told.get(result.request_id, 0)
                 if on_step is not None and added:
-                    told[result.request_id] += added
+                    told[result.request_id] = len(result.generated_tokens)
                     on_step({result.request_id: added})
                 if result.is_finished():
-                    yield unfinished.pop(result.request_id), result.generated_tokens
+                    request = unfinished.pop(result.request_id)
+                    told.pop(result.request_id, None)
+                    self._fill(unfinished, coming, streaming=streaming)
+                    yield request, result.generated_tokens
         finally:
             for request_id in unfinished if self._manager else ():  # closed before this generator was
                 self._manager.cancel_request(request_id)
 
-    def _hand_over(self, requests: Sequence[Request], *, streaming: bool) -> None:
-        # all of them before its next step, which would else begin with as many as had come by chance
-        with self._manager.pause():
-            for request in requests:
-                self._manager.add_request(
-                    list(request.prompt_ids),
-                    request_id=request.id,
-                    max_new_tokens=request.max_new_tokens,
-                    streaming=streaming,
-                    eos_token_id=list(ends_of(request, self._setup.eos_ids)) or NO_EOS,
-                )
+    def _fill(self, unfinished: dict[str, Request], coming: Iterator[Request], *, streaming: bool) -> None:
+        """Give the engine requests until it has as many waiting as could all be started by its next step."""
+        at_once: int = self._manager.continuous_batching_config.max_requests_per_batch
+        for request in islice(coming, at_once + max(at_once, LEAST_WAITING) - len(unfinished)):
+            unfinished[request.id] = request
+            self._manager.add_request(
+                list(request.prompt_ids),
+                request_id=request.id,
+                max_new_tokens=request.max_new_tokens,
+                streaming=streaming,
+                eos_token_id=list(ends_of(request, self._setup.eos_ids)) or NO_EOS,
+            )
 
     def _result(self) -> Any:
         """The next of any request. Raises RuntimeError where a request, or the thread, broke."""

@@ -6,11 +6,6 @@ from typing import Literal
 from pipeline.worker.backend import OnStep, Request
 
 
-def longest_first(requests: Sequence[Request]) -> list[Request]:
-    """The longest prompts first: batches are then of like length, and memory trouble shows at once."""
-    return sorted(requests, key=lambda request: len(request.prompt_ids), reverse=True)
-
-
 def pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[list[list[int]], list[list[int]]]:
     """Rows padded at their start to the longest one's length, and the attention mask (0 for padding)."""
     length = max(len(row) for row in rows)

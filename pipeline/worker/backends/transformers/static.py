@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.worker.backend import OnStep, Request, Setup
-from pipeline.worker.backends.transformers.rows import Rows, longest_first, pad_left
+from pipeline.worker.backend import OnStep, Request, Setup, longest_first
+from pipeline.worker.backends.transformers.rows import Rows, pad_left
 from pipeline.worker.batches import Batches
 
 OUT_OF_MEMORY = re.compile(

@@ -1,15 +1,15 @@
 """vLLM: continuous batching over a paged KV cache, driven step by step so that every engine step is seen."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, cast
 
 from pipeline.entries import Sampling
 from pipeline.errors import UsageError
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings, Setup
 
-__all__ = ["VllmBackend", "WorkerReport", "create", "engine_arguments", "permit_amx", "sampling_arguments"]
-
 CLOSE_LIMIT_S = 30.0
+LEAST_WAITING = 32
 
 
 def create(setup: Setup) -> "VllmBackend":
@@ -31,7 +31,8 @@ def engine_arguments(setup: Setup) -> dict[str, Any]:
         "generation_config": "vllm",
         "trust_remote_code": False,
         "skip_tokenizer_init": False,
-        "worker_extension_cls": f"{WorkerReport.__module__}.{WorkerReport.__qualname__}",
+        # a name, since what it names can be imported inside vLLM alone
+        "worker_extension_cls": "pipeline.worker.backends.vllm.worker.WorkerReport",
     }
     clash = sorted(fixed.keys() & setup.options.keys())
     if clash:
@@ -56,6 +57,15 @@ def sampling_arguments(sampling: Sampling, seed: int) -> dict[str, Any]:
     return {"temperature": sampling.temperature, "top_p": top_p, "top_k": sampling.top_k or 0, "seed": seed}
 
 
+def window_of(max_num_seqs: int) -> int:
+    """How many requests the engine is given at a time: as many are waiting as could all be started by its next step.
+
+    So it starts what it would start if it had all of them. With few at once, the more wait for the time that it takes
+    to hear of one that is finished.
+    """
+    return max_num_seqs + max(max_num_seqs, LEAST_WAITING)
+
+
 def compile_seconds(config: Any) -> float | None:
     """What vLLM's CompilationConfig says that torch.compile took; None for a mode in which it doesn't count that."""
     if config.mode.name == "NONE":
@@ -76,38 +86,6 @@ def permit_amx() -> None:
     torch.cpu._init_amx()
 
 
-class WorkerReport:
-    """Added by vLLM to its worker (worker_extension_cls): weights and KV cache live there, in another process."""
-
-    model_runner: Any
-    vllm_config: Any
-
-    def report_use(self) -> dict[str, Any]:
-        """What the worker really holds: device, attention (backend names), weights_bytes, kv_cache_bytes, compile_s.
-
-        weights_bytes is None where a kernel keeps a packed copy of weights that no parameter shows any more.
-        """
-        from vllm.model_executor.layers.attention_layer_base import AttentionLayerBase
-
-        parameters = list(self.model_runner.get_model().parameters())
-        packed_away = any(parameter.numel() == 0 for parameter in parameters)
-        layers = self.vllm_config.compilation_config.static_forward_context.values()
-        attention = {layer.get_attn_backend().get_name() for layer in layers if isinstance(layer, AttentionLayerBase)}
-        return {
-            "device": parameters[0].device.type,
-            "attention": ", ".join(sorted(attention)) or None,
-            "weights_bytes": None if packed_away else _storage_bytes(parameters),
-            "kv_cache_bytes": _storage_bytes(self.model_runner.kv_caches),
-            "compile_s": compile_seconds(self.vllm_config.compilation_config),
-        }
-
-
-def _storage_bytes(tensors: Sequence[Any]) -> int:
-    """Bytes of tensors (or lists of them), those that share memory counted once."""
-    flat = [tensor for item in tensors for tensor in (item if isinstance(item, (list, tuple)) else [item])]
-    return sum({tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in flat}.values())
-
-
 class VllmBackend:
     """vLLM's offline engine (see pipeline.worker.backend.Backend)."""
 
@@ -117,6 +95,7 @@ class VllmBackend:
         self._llm: Any = None
         self._report: Mapping[str, Any] = {}
         self._largest_step = 0
+        self._steps = self._tokens = 0
         self._cached_prompt_tokens = 0
 
     def load(self) -> None:
@@ -145,21 +124,19 @@ class VllmBackend:
 
     def generate(self, requests: Sequence[Request], on_step: OnStep | None = None) -> Iterator[Completion]:
         """See Backend. A step that only read prompts added no token and is not reported."""
-        from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
 
         engine = self._llm.llm_engine
         # Both kinds hand over each id once: with every step, or all at the end, which costs least.
         kind = RequestOutputKind.FINAL_ONLY if on_step is None else RequestOutputKind.DELTA
-        unfinished: dict[str, list[int]] = {request.id: [] for request in requests}
+        unfinished: dict[str, list[int]] = {}
+        coming, window = iter(requests), window_of(engine.vllm_config.scheduler_config.max_num_seqs)
         try:
-            for request in requests:
-                engine.add_request(request.id, tokens_input(list(request.prompt_ids)), self._parameters(request, kind))
-            while unfinished:
+            while self._fill(unfinished, coming, window, kind):
                 outputs = engine.step()
                 if on_step is not None and outputs:
                     on_step({output.request_id: len(output.outputs[0].token_ids) for output in outputs})
-                    self._largest_step = max(self._largest_step, len(outputs))
+                    self._note_step(outputs)
                 for output in outputs:
                     unfinished[output.request_id].extend(output.outputs[0].token_ids)
                     if output.finished:
@@ -169,6 +146,22 @@ class VllmBackend:
         finally:
             if unfinished:
                 engine.abort_request(list(unfinished))
+
+    def _note_step(self, outputs: Sequence[Any]) -> None:
+        self._largest_step = max(self._largest_step, len(outputs))
+        if self._setup.options.get("speculative_config"):
+            self._steps += len(outputs)
+            self._tokens += sum(len(output.outputs[0].token_ids) for output in outputs)
+
+    def _fill(self, unfinished: dict[str, list[int]], coming: Iterator[Request], window: int, kind: Any) -> bool:
+        """Give the engine requests up to the window; whether it has any."""
+        from vllm.inputs import tokens_input
+
+        for request in islice(coming, window - len(unfinished)):
+            unfinished[request.id] = []
+            given = tokens_input(list(request.prompt_ids))
+            self._llm.llm_engine.add_request(request.id, given, self._parameters(request, kind))
+        return bool(unfinished)
 
     def _parameters(self, request: Request, kind: Any) -> Any:
         from vllm import SamplingParams
@@ -194,7 +187,10 @@ class VllmBackend:
         return MemoryUse(self._report["weights_bytes"], self._report["kv_cache_bytes"])
 
     def settings(self) -> Settings:
-        """batch_size_used: the most requests that got a token in one step; None where no step was watched."""
+        """batch_size_used: the most requests that got a token in one step; None where no step was watched.
+
+        tokens_per_step, with speculation: that a document got in a step in which it got any. 1 without a right guess.
+        """
         from vllm import __version__
 
         config = self._llm.llm_engine.vllm_config
@@ -216,6 +212,8 @@ class VllmBackend:
                 "enforce_eager": config.model_config.enforce_eager,
                 "compilation_mode": config.compilation_config.mode.name,
                 "enable_prefix_caching": config.cache_config.enable_prefix_caching,
+                "cudagraph_mode": str(config.compilation_config.cudagraph_mode.name),
+                **({"tokens_per_step": self._tokens / self._steps} if self._steps else {}),
             },
             compile_s=self._report["compile_s"],
             cached_prompt_tokens=self._cached_prompt_tokens,

@@ -37,10 +37,10 @@ def measure(job: Job, result: Result, roots: Roots, repeats: int) -> dict[str, o
     documents = load_documents(job, roots)
     module = importlib.import_module(_module(job))
     engine: BareEngine = module.create(make_setup(job, roots, documents), result.settings)
-    requests = build_requests(engine, documents, job.workload, job.model)
+    requests = list(build_requests(engine, documents, job.workload, job.model, full=job.synthetic))
     if prompt_ids_sha256(requests) != result.prompt_ids_sha256:
         raise SystemExit(f"{job.experiment}: the bare engine's prompts are not the job's; is its dataset as it was?")
-    fitting, _ = split_by_context([replace(request, full_length=job.synthetic) for request in requests], job)
+    fitting = list(split_by_context(requests, job)[0])
     new_tokens = min(WARMUP_NEW_TOKENS, job.workload.max_new_tokens)
     short = [replace(request, full_length=True, max_new_tokens=new_tokens) for request in fitting]
     engine.generate(engine.prepare(short))  # a warm-up

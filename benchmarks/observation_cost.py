@@ -35,9 +35,9 @@ def measure(job: Job, roots: runner.Roots, rounds: int) -> dict[str, float]:
     with device_meter(job.gpu.device) as meter:
         backend = create_backend(job.backend, runner.make_setup(job, roots, documents))
         backend.load()
-        requests = prompts.build_requests(backend, documents, job.workload, job.model)
+        requests = list(prompts.build_requests(backend, documents, job.workload, job.model))
         for observed in (*ORDER, *(ORDER * rounds)):
-            generated = generate(backend, requests, job, meter if observed else None, io.StringIO(), quiet)
+            generated = generate(backend, requests, job, meter if observed else None, io.BytesIO(), quiet)
             seconds[observed].append(generated.generate_s)
         backend.close()
     with_it, without = (statistics.median(seconds[key][len(ORDER) // 2 :]) for key in (True, False))

@@ -41,7 +41,8 @@ def measured(outputs: Sequence[str], references: Sequence[str], processes: int) 
     to run meanwhile, these included, as the system averages it over a minute.
     """
     started, before = time.perf_counter(), os.times()
-    score(outputs, references, processes)
+    for _ in score(zip(outputs, references, strict=True), processes):
+        pass
     wall_s, after = time.perf_counter() - started, os.times()
     cpu_s = sum(after[:4]) - sum(before[:4])
     return {"wall_s": round(wall_s, 2), "cpu_s": round(cpu_s, 2), "load": round(os.getloadavg()[0], 1)}
@@ -56,7 +57,7 @@ def main() -> int:
     words = [word for document in read_documents(SAMPLE) for word in document.document.split()]
     rng = random.Random(SEED)
     outputs, references = texts(arguments.docs, words, rng), texts(arguments.docs, words, rng)
-    chosen = processes_for(list(zip(outputs, references, strict=True)))
+    chosen = processes_for(list(zip(outputs, references, strict=True)), arguments.docs)
     found = {count: measured(outputs, references, count) for count in sorted({chosen, 1}, reverse=True)}
     for count, taken in found.items():
         print(f"{arguments.docs} documents, processes {count}: {taken}", flush=True)

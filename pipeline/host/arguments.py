@@ -26,6 +26,10 @@ from pipeline.options import (
 from pipeline.plan import ANY_IMAGE
 
 SECONDS_PER_MINUTE = 60
+DEFAULT_BUDGET = 30
+"""Minutes of --tune."""
+NAMED_ACTIONS = ("explain", "explain_speed", "report", "bertscore", "tune")
+"""Options that say both what is to be done and to what."""
 MOST_LAUNCHES = 1000
 """Of an experiment: every launch is a job that the plan holds and the report shows."""
 
@@ -41,6 +45,7 @@ examples:
   python orchestrator.py --gpu auto --all --doctor            what this machine lacks for that, and how to mend it
   python orchestrator.py --gpu auto --prepare --all           fetch and make everything before any GPU time
   python orchestrator.py --gpu cpu --all --dataset mine.jsonl --docs 20
+  python orchestrator.py --gpu auto --tune vllm --budget 60   its fastest settings for these documents on this GPU
   python orchestrator.py --report RUN_A RUN_B --output both   one report over several runs
 
 launchers: docker runs each experiment in its image (found, pulled with --pull, or built), process in a virtual
@@ -72,6 +77,8 @@ class Arguments(Options):
     action: str
     explain: str | None
     explain_speed: str | None
+    tune: str | None
+    budget: int
     report: tuple[str, ...]
     reporting: Reporting
     bertscore: str | None
@@ -83,14 +90,24 @@ class Arguments(Options):
     json: bool
 
 
+def results_folder(argv: Sequence[str]) -> Path:
+    """What --results says, before the rest can be parsed: the presets in it are among the experiments' names."""
+    default = Path("results")
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--results", type=Path, default=default)
+    try:
+        return Path(parser.parse_known_args(argv)[0].results)
+    except argparse.ArgumentError:  # its value is missing, which the parser of everything says better
+        return default
+
+
 def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Arguments:
     """Parse and check. argparse ends the program with status 2 for what it finds; other faults raise UsageError."""
     require_utf8(argv)
     given = build_parser(catalog, launchers).parse_args(argv)
+    _settle_tuning(given, catalog)
     names = tuple(dict.fromkeys(given.experiment)) if given.experiment else _of_all(catalog, given.preset)
-    named = [
-        action for action in ("explain", "explain_speed", "report", "bertscore") if getattr(given, action) is not None
-    ]
+    named = [action for action in NAMED_ACTIONS if getattr(given, action) is not None]
     action = named[0] if named else given.action
     if action == "run" and not given.all and not given.experiment:
         raise UsageError(
@@ -120,6 +137,37 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         "reporting": parse_reporting(given, catalog, action),
     }
     return Arguments(**(fields | folders | own))
+
+
+def _settle_tuning(given: argparse.Namespace, catalog: Catalog) -> None:
+    """--tune runs one experiment in many forms; a UsageError for an option that would make it another question."""
+    if given.tune is None:
+        if given.budget is not None:
+            raise UsageError("--budget is the time of --tune; leave it out, or say with --tune what is to be tuned")
+        given.budget = DEFAULT_BUDGET
+        return
+    given.budget = given.budget or DEFAULT_BUDGET
+    experiment = find(catalog.experiments, given.tune, "experiment")
+    if given.all or given.experiment:
+        option = "--all" if given.all else "--experiment"
+        raise UsageError(f"{option}: --tune {given.tune} runs that experiment alone; leave one of them out")
+    if experiment.tuned is not None:
+        raise UsageError(f"--tune {given.tune}: was tuned already; tune {experiment.tuned.of}, which it was made of")
+    if experiment.weights is None:
+        raise UsageError(f"--tune {given.tune}: runs no model, so nothing in it is to be tuned")
+    if given.preset is not None:
+        raise UsageError("--preset reproduces published settings, --tune looks for others; leave one of them out")
+    chosen = {"--batch-size": given.batch_size, "--find-batch-size": given.find_batch_size or None}
+    for option, value in {**chosen, "--launches": given.launches if given.launches > 1 else None}.items():
+        if value is not None:
+            raise UsageError(f"{option}: --tune tries these itself, one launch each; leave it out")
+    if given.rerun == "only-failed":
+        raise UsageError("--only-failed: --tune keeps a trial that failed; leave it out, or take --fresh for all anew")
+    if given.fail_fast:
+        raise UsageError("--fail-fast: to --tune a trial that fails is a finding; leave it out")
+    if given.resume_documents:
+        raise UsageError("--resume-documents leaves the speed unknown, which --tune is after; leave it out")
+    given.experiment = [given.tune]
 
 
 def _settle_current(given: argparse.Namespace) -> None:
@@ -238,7 +286,19 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
         help="score a finished run's summaries (its name or folder) with BERTScore too, in an image of its own, into "
         "bertscore.jsonl beside each job's documents.jsonl",
     )
+    group.add_argument(
+        "--tune",
+        metavar="EXPERIMENT",
+        help="search for its fastest settings on this hardware for this workload, within --budget; with real weights "
+        "the fastest that passes the quality gate against the untuned row is kept as an experiment of its own",
+    )
     parser.set_defaults(action="run")
+    parser.add_argument(
+        "--budget",
+        type=positive,
+        metavar="MINUTES",
+        help=f"of --tune, for its trials (default: {DEFAULT_BUDGET})",
+    )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON on standard output")
 
 

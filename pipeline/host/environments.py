@@ -17,6 +17,7 @@ from pipeline.host.leftovers import OWNER_VARIABLE, kill_job, owner_of_job
 from pipeline.host.owner import this_process
 from pipeline.jobs import lock_path, lock_sha256
 from pipeline.locks import exclusive
+from pipeline.machine import cpu_name, slug
 from pipeline.plan import REPOSITORY
 from pipeline.redact import TOKEN_VARIABLES, is_secret, redact
 
@@ -53,13 +54,18 @@ def python_of(cache: Path, image: Image, variant: Variant) -> Path:
     return environment_folder(cache, image, variant) / "bin" / "python"
 
 
-def compile_cache_folder(cache: Path, image: Image, variant: Variant) -> Path:
-    """Where engines in that environment keep the kernels that they compile; it outlives their jobs."""
+def compile_cache_folder(cache: Path, image: Image, variant: Variant, gpu: str | None) -> Path:
+    """Where engines in that environment keep the kernels that they compile on this device; it outlives their jobs.
+
+    gpu: the GPU's name, as its driver gives it; a variant for CPUs, whose kernels are for the processor that compiled
+    them, goes by the processor's. So machines that share a cache folder never take each other's.
+    """
+    device = slug(gpu if gpu is not None and variant.device == "cuda" else cpu_name())
     if variant.lock is None:
         name = f"{image.name}-{variant.name}-{lock_sha256(image, variant)[:KEY_DIGITS]}"
     else:
         name = environment_folder(cache, image, variant).name
-    return cache / "compile" / name
+    return cache / "compile" / f"{name}-{device}"
 
 
 def find_python(version: str) -> str | None:
@@ -117,13 +123,15 @@ def _make(cache: Path, folder: Path, image: Image, variant: Variant, log: Path) 
             kill_job(owner)  # an interrupt ends pip, not what pip started
 
 
-def process_environment(cache: Path, image: Image, variant: Variant, *, network: bool) -> Mapping[str, str]:
+def process_environment(
+    cache: Path, image: Image, variant: Variant, *, network: bool, gpu: str | None = None
+) -> Mapping[str, str]:
     """All environment variables of a worker in the environment of an image's variant, as a container has them.
 
     What image.yaml declares is not among them: the worker sets it itself, however it is started.
     Of the caller's variables only those of INHERITED are passed on, and none that is named like a secret. network: for
-    what fetches, which alone may see the Hub's token. Modules in the folder that it starts in would break the
-    isolation.
+    what fetches, which alone may see the Hub's token. gpu: see compile_cache_folder. Modules in the folder that it
+    starts in would break the isolation.
     """
     inherited = {name: value for name, value in os.environ.items() if _is_inherited(name, network=network)}
     own = {
@@ -136,7 +144,7 @@ def process_environment(cache: Path, image: Image, variant: Variant, *, network:
         "BENCHMARK_IMAGE": image.name,
         "BENCHMARK_VARIANT": variant.name,
         "BENCHMARK_LAUNCHER": "process",
-        "BENCHMARK_COMPILE_CACHE": str(compile_cache_folder(cache, image, variant)),
+        "BENCHMARK_COMPILE_CACHE": str(compile_cache_folder(cache, image, variant, gpu)),
     }
     return inherited | own
 

@@ -2,8 +2,10 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +14,11 @@ from pipeline.hardware import Hardware
 from pipeline.host.gpu_turn import GpuTurn
 from pipeline.host.launchers import Launcher
 from pipeline.host.limits import NO_LIMITS, Limits
+from pipeline.host.measured_rates import MeasuredRates
 from pipeline.host.outcome import broken_failure, collect, failure_of, may_pass
 from pipeline.host.prepare import Prepared
+from pipeline.host.read_ahead import ReadAhead
+from pipeline.host.wall import Clock
 from pipeline.host.watcher import Queued, Watcher
 from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted, settle
 from pipeline.jobs import make_job, unstarted_job
@@ -44,7 +49,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Execution:
-    """Runs planned experiments over the results folder `results`. turn: this command's turns on the GPU."""
+    """Runs planned experiments over the results folder `results`. turn: this command's turns on the GPU.
+
+    clock: of the command. ahead: what it reads into the page cache. measured: of its jobs so far.
+    """
 
     launcher: Launcher
     results: Path
@@ -53,6 +61,9 @@ class Execution:
     policy: Policy
     watcher: Watcher
     turn: GpuTurn
+    clock: Clock = field(default_factory=Clock)
+    ahead: ReadAhead = field(default_factory=lambda: ReadAhead(enabled=False))
+    measured: MeasuredRates = field(default_factory=MeasuredRates)
 
     def run_all(self, planned: Sequence[Selected | Skipped], request: Request, prepared: Prepared) -> list[Result]:
         """Results in the order of the plan, round by round: the first launch of all experiments, then the second, …
@@ -63,10 +74,11 @@ class Execution:
         launches = range(1, self.policy.launches + 1)
         jobs = [(item, launch) for launch in launches for item in planned if launch == 1 or isinstance(item, Selected)]
         outcomes = []
-        with self.watcher.running([self._queued(item, launch) for item, launch in jobs]):
+        with self.watcher.running([self._queued(item, launch) for item, launch in jobs]), self.ahead.running():
             for number, (item, launch) in enumerate(jobs, start=1):
                 self.watcher.started(item.experiment.name, number, len(jobs))
-                outcome = self._run_one(item, dataclasses.replace(request, launch=launch), prepared)
+                following = partial(self._files_of_next, jobs[number:], request, prepared)
+                outcome = self._run_one(item, dataclasses.replace(request, launch=launch), prepared, following)
                 if outcome is None:
                     continue
                 result, kept = outcome
@@ -76,11 +88,37 @@ class Execution:
                     break
         return outcomes
 
+    def kept(self, item: Selected, request: Request, prepared: Prepared) -> Result | None:
+        """The earlier result that run_all would keep; None where it would run the job."""
+        earlier = earlier_result(self.results, self._job(item, request, prepared).folder)
+        return earlier if earlier and self._keeps(earlier) else None
+
     def _queued(self, item: Selected | Skipped, launch: int) -> Queued:
         return Queued(item.experiment.name, launch, self.policy.launches if isinstance(item, Selected) else 1)
 
-    def _run_one(self, item: Selected | Skipped, request: Request, prepared: Prepared) -> tuple[Result, bool] | None:
-        """The result and whether it was kept from earlier; None for what the policy leaves out."""
+    def _files_of_next(
+        self, jobs: Sequence[tuple[Selected | Skipped, int]], request: Request, prepared: Prepared
+    ) -> Iterable[Path]:
+        """What the first of these jobs that will run is going to open."""
+        for item, launch in jobs:
+            if isinstance(item, Selected) and not prepared.obstacle(item):
+                job = self._job(item, dataclasses.replace(request, launch=launch), prepared)
+                earlier = earlier_result(self.results, job.folder)
+                if not (earlier and self._keeps(earlier)):
+                    return self.launcher.files(item.image, item.variant, job.weights)
+        return ()
+
+    def _run_one(
+        self,
+        item: Selected | Skipped,
+        request: Request,
+        prepared: Prepared,
+        following: Callable[[], Iterable[Path]] = tuple,
+    ) -> tuple[Result, bool] | None:
+        """The result and whether it was kept from earlier; None for what the policy leaves out.
+
+        following: the files that the next job will open.
+        """
         if isinstance(item, Skipped):
             return self._unstarted(item, request, "skipped", cannot_run_here(item)), False
         obstacle = prepared.obstacle(item)
@@ -95,7 +133,8 @@ class Execution:
                 return earlier, True
             if earlier is None and self.policy.rerun == "only-failed":
                 return None
-            return self._attempt(job, item, request), False
+            with self.ahead.job(lambda: self.launcher.files(item.image, item.variant, job.weights), following):
+                return self._attempt(job, item, request), False
         except BenchmarkError as error:  # the engine does not answer, or the GPU is not given back
             return self._unstarted(item, request, "failed", failure_of("", "start", str(error))), False
 
@@ -105,7 +144,7 @@ class Execution:
             image_digest=self.launcher.image_digest(item.image, item.variant),
             compile_cache=self.launcher.compile_cache(item.image, item.variant),
         )
-        return make_job(item, request, self.hardware, prepared.weights_of(item), host)
+        return self.measured.told(make_job(item, request, self.hardware, prepared.weights_of(item), host))
 
     def _keeps(self, earlier: Result) -> bool:
         return earlier.status == "ok" and self.policy.rerun != "fresh"
@@ -114,7 +153,9 @@ class Execution:
         """Run the job, and again where its failure may pass by itself; the logs of all attempts are kept."""
         earlier_logs = [_log_of(attempt) for attempt in range(1, number)]
         job_file = begin(self.results, job, item, request, self.hardware, keep=earlier_logs)
-        with self.turn.take():
+        with ExitStack() as stack:
+            with self.clock.part("gpu_wait"):
+                stack.enter_context(self.turn.take())
             result = dataclasses.replace(self._start(job, item, job_file), attempts=number)
         write_result(job_file.parent, result)
         if number <= self.policy.retries and result.failure and may_pass(result.failure):
@@ -125,6 +166,7 @@ class Execution:
                 log.rename(log.with_name(_log_of(number)))
             return self._attempt(job, item, request, number + 1)
         settle(self.results, job)
+        self.measured.note(job, result)
         return result
 
     def _start(self, job: Job, item: Selected, job_file: Path) -> Result:
@@ -134,17 +176,26 @@ class Execution:
             line = parse_progress(text)
             if line:
                 seen.append(line)
+                self.ahead.phase(line.phase)
                 self.watcher.progress(line)
 
-        ended = self.launcher.run(
-            item.image,
-            item.variant,
-            ["--job", job_file.relative_to(self.results).as_posix()],
-            job_file.with_name(LOG_FILE),
-            on_line,
-            self.policy.limits,
+        started = time.perf_counter()
+        with self.clock.part("jobs"):
+            ended = self.launcher.run(
+                item.image,
+                item.variant,
+                ["--job", job_file.relative_to(self.results).as_posix()],
+                job_file.with_name(LOG_FILE),
+                on_line,
+                self.policy.limits,
+            )
+        wall_s = time.perf_counter() - started
+        result = collect(self.results, job, self.host, ended, seen[-1].phase if seen else "start")
+        return dataclasses.replace(
+            result,
+            timing=dataclasses.replace(result.timing, wall_s=wall_s),
+            environment=dataclasses.replace(result.environment, read_ahead_bytes=self.ahead.timed_bytes),
         )
-        return collect(self.results, job, self.host, ended, seen[-1].phase if seen else "start")
 
     def _unstarted(
         self, item: Selected | Skipped, request: Request, status: Literal["failed", "skipped"], failure: Failure

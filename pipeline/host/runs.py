@@ -13,6 +13,7 @@ from pipeline import codec
 from pipeline.current import env_of
 from pipeline.errors import UsageError
 from pipeline.files import read_json, require_writable, write_json
+from pipeline.host.wall import Wall
 from pipeline.locks import exclusive
 from pipeline.machine import os_name
 from pipeline.plain import shown
@@ -26,10 +27,11 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True)
 class Command:
-    """A command that worked on a run, as it was typed."""
+    """A command that worked on a run, as it was typed. wall: None in one that was killed, or is at work."""
 
     command: str
     started_at: str
+    wall: Wall | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class RunRecord:
     def typed(self) -> tuple[str, ...]:
         """The commands alone, in order."""
         return tuple(entry.command for entry in self.commands)
+
+    @property
+    def walls(self) -> tuple[Wall | None, ...]:
+        """What each of them took, in the same order."""
+        return tuple(entry.wall for entry in self.commands)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,14 @@ class RunFolder:
         record = replace(earlier, label=label or earlier.label, commands=(*earlier.commands, entry))
         write_json(self.path / RUN_FILE, codec.encode(record))
         return len(record.commands)
+
+    def note_wall(self, number: int, wall: Wall) -> None:
+        """Note in run.json what the command of that number has taken so far; a record that can't be read is left."""
+        record, fault = self.noted()
+        if fault is None and number <= len(record.commands):
+            commands = list(record.commands)
+            commands[number - 1] = replace(commands[number - 1], wall=wall)
+            write_json(self.path / RUN_FILE, codec.encode(replace(record, commands=tuple(commands))))
 
     def results_of_all_jobs(self) -> tuple[dict[Path, Result], list[str]]:
         """The current result of every job of the run by its folder, and what is wrong with files that can't be read.

@@ -1,6 +1,6 @@
 """What a command line comes to on this machine: hardware, model, documents, and the plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline import choices
 from pipeline.catalog import Catalog
@@ -71,4 +71,7 @@ def prepare_dataset(session: Session, watcher: Watcher) -> Dataset:
 def make_request(session: Session, dataset: Dataset) -> Request:
     """The workload over that dataset, and what else the run's jobs have in common."""
     arguments = session.arguments
-    return choices.make_request(arguments, session.choices, dataset, arguments.data, session.launcher.name)
+    request = choices.make_request(arguments, session.choices, dataset, arguments.data, session.launcher.name)
+    if arguments.tune is None or arguments.run is not None:
+        return request
+    return replace(request, run=f"{request.run}-tune-{arguments.tune}")  # a tuning's trials are a run of their own

@@ -16,6 +16,7 @@ from pipeline.report.notes import notes_on
 from pipeline.report.published import PublishedTables, beside_published
 from pipeline.report.rows import make_row
 from pipeline.report.stored import StoredJob, StoredRun, Texts
+from pipeline.report.times import command_times, job_times
 
 ORDER: tuple[Standing, ...] = ("ranked", "below", "unranked", "reference", "failed", "skipped")
 
@@ -65,6 +66,8 @@ def build(
         price_per_hour=next(iter(used)) if len(used) == 1 else None,
         currency=options.currency if used - {None} else None,
         texts=options.texts,
+        job_times=job_times(runs),
+        command_times=command_times(runs),
     )
 
 

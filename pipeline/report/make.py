@@ -4,11 +4,12 @@ whoever may need no report imports this where it does.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.comparison.gate import MARGIN as MARGIN
 from pipeline.host.runs import RunFolder
+from pipeline.host.wall import Wall
 from pipeline.report.build import Options as Options
 from pipeline.report.build import build
 from pipeline.report.files import why_no_pdf as why_no_pdf
@@ -27,6 +28,7 @@ class RunContent:
     label: str | None
     commands: tuple[str, ...]
     results: Mapping[Path, Result]
+    walls: tuple[Wall | None, ...] = ()
 
 
 def read_contents(folders: Sequence[RunFolder]) -> tuple[list[RunContent], list[str]]:
@@ -35,7 +37,7 @@ def read_contents(folders: Sequence[RunFolder]) -> tuple[list[RunContent], list[
     for folder in folders:
         record, fault = folder.noted()
         results, unreadable = folder.results_of_all_jobs()
-        contents.append(RunContent(folder.path, record.label, record.typed, results))
+        contents.append(RunContent(folder.path, record.label, record.typed, results, record.walls))
         faults += [fault, *unreadable] if fault else unreadable
     return contents, faults
 
@@ -56,7 +58,7 @@ def read_runs(runs: Sequence[RunContent], output: Path) -> tuple[list[StoredRun]
     for run in runs:
         beside = Path(os.path.relpath(run.path, output.parent)).as_posix()
         one, found = read_run(run.path.name, run.label, run.commands, run.results, beside)
-        stored.append(one)
+        stored.append(replace(one, walls=run.walls))
         faults += found
     return stored, faults
 

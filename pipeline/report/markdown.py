@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.report import columns, figures
+from pipeline.report import columns, figures, times
 from pipeline.report.across import grouped
 from pipeline.report.figures import UNKNOWN
 from pipeline.report.markup import code, details, escape, fenced, grid, known
@@ -39,6 +39,8 @@ def render(report: Report) -> str:
         parts.append(f"## Across machines\n\n{_across(report.across)}")
     if report.published:
         parts.append(f"## Beside the published results\n\n{known(columns.PUBLISHED, report.published)}")
+    if report.job_times or report.command_times:
+        parts.append(f"## Where the time went\n\n{_times(report)}")
     parts.append(f"## How to read this\n\n{_HOW_TO_READ}")
     parts.append(_what_was_run(report))
     if report.commands:
@@ -136,6 +138,16 @@ def _reasons(rows: Sequence[Row]) -> str:
 def _across(lines: Sequence[Across]) -> str:
     groups = grouped(lines).items()
     return "\n\n".join(f"{escape(group)}\n\n{grid(columns.across(members), members)}" for group, members in groups)
+
+
+def _times(report: Report) -> str:
+    first = 0 if len(report.runs) > 1 else 1  # the column that names the run
+    parts = []
+    if report.job_times:
+        parts += [known(times.JOBS[first:], report.job_times), escape(times.JOBS_NOTE)]
+    if report.command_times:
+        parts += [known(times.COMMANDS[first:], report.command_times), escape(times.COMMANDS_NOTE)]
+    return "\n\n".join(parts)
 
 
 def _what_was_run(report: Report) -> str:

@@ -11,6 +11,7 @@ from pipeline.comparison.estimates import Difference, Estimate, Gate
 from pipeline.entries import Scenario
 from pipeline.measures import Distribution, Roofline
 from pipeline.report.environments import Machine, Software
+from pipeline.report.wall_times import CommandTime, JobTime
 from pipeline.results import Failure, Status
 from pipeline.spec import Workload
 
@@ -241,3 +242,5 @@ class Report:
     price_per_hour: float | None = None
     currency: str | None = None
     texts: bool = True
+    job_times: tuple[JobTime, ...] = ()
+    command_times: tuple[CommandTime, ...] = ()

@@ -12,6 +12,7 @@ from pipeline.documents import Document, choose, fingerprint
 from pipeline.documents import read_documents as read_dataset
 from pipeline.errors import UsageError
 from pipeline.files import read_bytes, sha256_file
+from pipeline.host.wall import Wall
 from pipeline.measures import DocumentResult, Quality
 from pipeline.plain import parse_json
 from pipeline.results import DOCUMENTS_FILE, LARGEST_DOCUMENTS_BYTES, LOG_FILE, Result, read_documents
@@ -66,12 +67,16 @@ def _rouge(scored: Quality | DocumentResult) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run's folder: its name, its label, the commands that made it and the current result of each job."""
+    """A run's folder: its name, its label, the commands that made it and the current result of each job.
+
+    walls: what each of the commands took, as far as it said so.
+    """
 
     name: str
     label: str | None = None
     commands: tuple[str, ...] = ()
     jobs: tuple[StoredJob, ...] = field(default_factory=tuple)
+    walls: tuple[Wall | None, ...] = ()
 
 
 Texts = Mapping[str, Mapping[str, Document]]

@@ -1,10 +1,14 @@
 """The orchestrator's own options."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from pipeline.catalog import load_catalog
+from pipeline.catalog import Catalog, load_catalog
+from pipeline.entries import Experiment, Tuned
 from pipeline.errors import UsageError
-from pipeline.host.arguments import MOST_LAUNCHES, parse, parse_variants
+from pipeline.host.arguments import MOST_LAUNCHES, Arguments, parse, parse_variants, results_folder
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.plan import ANY_IMAGE
 
@@ -79,3 +83,76 @@ def test_launches_beyond_what_a_run_can_plan_are_refused(launches: str, capsys: 
     with pytest.raises(SystemExit):
         parse(["--all", "--gpu", "cpu", f"--launches={launches}"], CATALOG, LAUNCHERS)
     assert f"'{launches}' is not a whole number above 0 (and at most 1000)" in capsys.readouterr().err
+
+
+def tune(*arguments: str) -> Arguments:
+    return parse(["--gpu", "cpu", "--tune", "gguf-q4", *arguments], CATALOG, LAUNCHERS)
+
+
+def test_tuning_takes_the_one_experiment_and_half_an_hour_unless_told_otherwise() -> None:
+    given = tune()
+    assert (given.action, given.experiments, given.all, given.budget) == ("tune", ("gguf-q4",), False, 30)
+    assert tune("--budget", "5").budget == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("--all",), "--all: --tune gguf-q4 runs that experiment alone"),
+        (("--experiment", "none"), "--experiment: --tune gguf-q4 runs that experiment alone"),
+        (("--preset", "published"), "--preset reproduces published settings"),
+        (("--batch-size", "4"), "--batch-size: --tune tries these itself"),
+        (("--find-batch-size",), "--find-batch-size: --tune tries these itself"),
+        (("--launches", "3"), "--launches: --tune tries these itself"),
+        (("--only-failed",), "--only-failed: --tune keeps a trial that failed"),
+        (("--fail-fast",), "--fail-fast: to --tune a trial that fails is a finding"),
+        (("--resume-documents",), "--resume-documents leaves the speed unknown"),
+    ],
+)
+def test_what_would_make_tuning_another_question_is_refused(arguments: tuple[str, ...], fault: str) -> None:
+    given = [next(iter(CATALOG.presets)) if word == "published" else word for word in arguments]
+    with pytest.raises(UsageError, match=fault):
+        tune(*given)
+
+
+def test_a_budget_without_tuning_is_refused() -> None:
+    with pytest.raises(UsageError, match="--budget is the time of --tune"):
+        parse(["--gpu", "cpu", "--all", "--budget", "5"], CATALOG, LAUNCHERS)
+
+
+def test_what_is_to_be_tuned_has_to_be_there_and_to_run_a_model() -> None:
+    with pytest.raises(UsageError, match=r"unknown experiment 'gguf-q5'; did you mean gguf-q4"):
+        parse(["--gpu", "cpu", "--tune", "gguf-q5"], CATALOG, LAUNCHERS)
+    with pytest.raises(UsageError, match="--tune lead-3: runs no model"):
+        parse(["--gpu", "cpu", "--tune", "lead-3"], CATALOG, LAUNCHERS)
+
+
+def test_a_tuned_preset_is_not_tuned_again() -> None:
+    preset = replace(CATALOG.experiments["gguf-q4"], name="mine", tuned=Tuned("gguf-q4", {}, "cpu", "gemma-3-270m"))
+    with pytest.raises(UsageError, match="--tune mine: was tuned already; tune gguf-q4"):
+        parse(["--gpu", "cpu", "--tune", "mine"], with_experiment(preset), LAUNCHERS)
+
+
+def test_all_takes_tuned_presets_too() -> None:
+    preset = replace(CATALOG.experiments["gguf-q4"], name="mine", tuned=Tuned("gguf-q4", {}, "cpu", "gemma-3-270m"))
+    assert "mine" in parse(["--gpu", "cpu", "--all"], with_experiment(preset), LAUNCHERS).experiments
+
+
+def with_experiment(experiment: Experiment) -> Catalog:
+    return replace(CATALOG, experiments={**CATALOG.experiments, experiment.name: experiment})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder"),
+    [
+        (["--all"], "results"),
+        (["--results", "elsewhere", "--list"], "elsewhere"),
+        (["--list", "--results=elsewhere"], "elsewhere"),
+        (["--resul", "elsewhere"], "elsewhere"),
+        (["--all", "--results"], "results"),
+        (["--results", "--all"], "results"),
+        (["--gpu", "cpu", "--report", "results"], "results"),
+    ],
+)
+def test_the_results_folder_is_known_before_the_rest_is_parsed(arguments: list[str], folder: str) -> None:
+    assert results_folder(arguments) == Path(folder)

@@ -61,7 +61,7 @@ def test_an_own_file_is_copied_into_the_data_folder_with_three_fields_and_a_mani
     copy = tmp_path / "data" / found.path
     assert copy.parent.name == "prepared"
     assert copy.name.startswith("my-articles-")
-    assert read_documents(copy) == read_documents(own_file)
+    assert list(read_documents(copy)) == list(read_documents(own_file))
     assert set(json.loads(copy.read_text(encoding="utf-8").splitlines()[0])) == {"id", "document", "summary"}
     manifest = json.loads(copy.with_suffix(".manifest.json").read_text(encoding="utf-8"))
     assert manifest["documents"] == 2

@@ -11,7 +11,14 @@ import pytest
 from pipeline import jobs
 from pipeline.catalog import load_catalog
 from pipeline.current import in_environment
-from pipeline.host.environments import find_python, is_ready, process_environment, python_of
+from pipeline.host.environments import (
+    compile_cache_folder,
+    find_python,
+    is_ready,
+    process_environment,
+    python_of,
+)
+from pipeline.host.launchers.process import ProcessLauncher
 
 
 def test_this_interpreter_is_found_for_its_own_version() -> None:
@@ -109,3 +116,36 @@ def test_a_worker_is_told_what_it_runs_in_as_in_a_container(tmp_path: Path) -> N
 
 def test_what_an_image_declares_is_left_to_its_worker(tmp_path: Path) -> None:
     assert not [name for name in variables(tmp_path) if name.startswith("VLLM_")]
+
+
+def kernels_of(cache: Path, variant_name: str, gpu: str | None) -> Path:
+    image = load_catalog().images["vllm"]
+    [variant] = [variant for variant in image.variants if variant.name == variant_name]
+    return compile_cache_folder(cache, image, variant, gpu)
+
+
+def test_kernels_of_two_gpus_are_kept_apart_and_of_one_together(tmp_path: Path) -> None:
+    names = ["NVIDIA H200", "NVIDIA A100-SXM4-40GB", "NVIDIA H200"]
+    first, other, again = [kernels_of(tmp_path, "cu130", name) for name in names]
+    assert first.name.endswith("-nvidia-h200")
+    assert first != other and first == again
+
+
+def test_kernels_for_a_cpu_go_by_the_processor_whatever_gpu_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.host.environments.cpu_name", lambda: "AMD EPYC 7B13 64-Core Processor")
+    found = kernels_of(tmp_path, "cpu", "NVIDIA H200")
+    assert found == kernels_of(tmp_path, "cpu", None)
+    assert found.name.endswith("-amd-epyc-7b13-64-core-processor")
+
+
+def test_kernels_of_another_gpu_leave_the_cache_cold(tmp_path: Path) -> None:
+    (kernels_of(tmp_path, "cu130", "NVIDIA H200") / "triton").mkdir(parents=True)
+    image = load_catalog().images["vllm"]
+    [variant] = [variant for variant in image.variants if variant.name == "cu130"]
+    states = [
+        ProcessLauncher(tmp_path, tmp_path, tmp_path, gpu_name=name).compile_cache(image, variant)
+        for name in ("NVIDIA H200", "NVIDIA A100-SXM4-40GB")
+    ]
+    assert states == ["warm", "cold"]

@@ -136,3 +136,13 @@ def test_what_can_not_be_prepared_fails_all_launches(run: Run, tmp_path: Path) -
     mended, _ = run("--experiment", "lead-3", fails=["offline"], rerun="only-failed")
     assert [result.failure.phase for result in mended if result.failure] == ["start"] * LAUNCHES
     assert len(run.folders()) == LAUNCHES
+
+
+def test_what_a_job_took_is_recorded_with_the_parts_that_its_worker_timed(run: Run) -> None:
+    results, _ = run("--experiment", "lead-3")
+    for timing in (result.timing for result in results):
+        parts = (timing.start_s, timing.load_s, timing.warmup_s, timing.generate_s, timing.score_s, timing.save_s)
+        known = [part for part in parts if part is not None]
+        assert len(known) == len(parts)
+        assert timing.wall_s is not None and 0 < sum(known) < timing.wall_s
+        assert timing.rates_s is None  # of a job that runs no model

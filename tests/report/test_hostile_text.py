@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from orchestrator import print_json
+from pipeline.commands.output import print_json
 from pipeline.documents import Document
 from pipeline.entries import Prompt
 from pipeline.figures import one_line, printable
@@ -170,7 +170,7 @@ def test_the_report_has_no_link_image_or_heading_of_anybody_elses(text: str) -> 
     own = {"## offline on cpu", "### Failed", "### Skipped", "### Quality and lengths", "### Time"}
     own |= {"### Memory and settings"}
     assert {heading for heading in headings if not heading.startswith("# Benchmark run")} <= own | {
-        "## How to read this", "## What was run", "## Run it again",
+        "## Where the time went", "## How to read this", "## What was run", "## Run it again",
     }  # fmt: skip
 
 

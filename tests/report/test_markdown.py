@@ -153,7 +153,7 @@ def test_random_weights_are_speed_only_in_the_heading_and_below_it() -> None:
 
 def test_a_table_on_random_weights_has_lengths_and_nothing_of_quality() -> None:
     text = report([make_result("none", synthetic=True), make_result("lead-3", rouge1_f1=0.2311)])
-    table = text[text.index("## offline") : text.index("## How to read this")]
+    table = text[text.index("## offline") : text.index("## Where the time went")]
     assert "### Lengths" in table
     assert cells(table, "none")[1] == ["none", "515.4", "61.0"]
     assert not any(word in table for word in ("ROUGE", "gate", "### Quality", "0.231"))
@@ -291,7 +291,7 @@ def test_each_launchers_machines_are_a_table_of_their_own() -> None:
             for gpu in ("t4", "a100")
         ]
     )
-    section = text[text.index("## Across machines") : text.index("## How to read this")]
+    section = text[text.index("## Across machines") : text.index("## Where the time went")]
     assert [line for line in section.splitlines() if line.startswith("offline")] == [
         "offline, gemma-3-270m, launcher process",
         "offline, gemma-3-270m, launcher docker",

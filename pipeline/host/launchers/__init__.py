@@ -1,12 +1,13 @@
 """What starts a job: one module per launcher, each a Launcher."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from pipeline.entries import Image, Variant
 from pipeline.host.limits import NO_LIMITS, Limits
+from pipeline.spec import JobWeights
 
 OnLine = Callable[[str], None]
 """Called with each line of a job's output, as it comes."""
@@ -45,6 +46,9 @@ class Launcher(Protocol):
 
     def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
         """Whether an earlier job left compiled kernels for this environment."""
+
+    def files(self, image: Image, variant: Variant, weights: JobWeights | None) -> Iterable[Path]:
+        """What a job will open, as far as this process can read it: libraries of its environment, and its weights."""
 
     def image_digest(self, image: Image, variant: Variant) -> str | None:
         """What identifies the container image; None where jobs run in none."""

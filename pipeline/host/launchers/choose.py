@@ -20,7 +20,7 @@ def open_launcher(arguments: Arguments, catalog: Catalog, hardware: Hardware) ->
     auto: Docker where an engine answers that can reach the run's device, else processes.
     Raises EngineError where Docker was asked for by name and does not answer.
     """
-    process = ProcessLauncher(arguments.data, arguments.cache, arguments.results)
+    process = ProcessLauncher(arguments.data, arguments.cache, arguments.results, _gpu_name(hardware))
     if arguments.launcher == "process":
         return process, None
     try:
@@ -43,7 +43,12 @@ def _docker(arguments: Arguments, catalog: Catalog, hardware: Hardware) -> Docke
         results=arguments.results,
         build_options=BuildOptions.from_environment(variants),
         gpu=hardware.uuid,
+        gpu_name=_gpu_name(hardware),
         digests=read_digests() if arguments.pull else None,
         registry=arguments.registry,
         revision=revision(host_facts()),
     )
+
+
+def _gpu_name(hardware: Hardware) -> str | None:
+    return hardware.gpu.found if hardware.gpu.device == "cuda" else None

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -30,6 +30,8 @@ from pipeline.host.launchers.pump import Log, on_both, pump, without_secrets
 from pipeline.host.leftovers import kill_orphans
 from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
 from pipeline.host.owner import is_gone, this_process
+from pipeline.host.page_cache import files_below
+from pipeline.spec import JobWeights
 
 GRACE_S = 20.0
 """How long a job may take to close its engine before it is killed."""
@@ -50,7 +52,8 @@ LOG_LABEL = f"{PREFIX}.log"
 class DockerLauncher:
     """Runs images as containers; data and cache are mounted read-only, results for writing.
 
-    gpu: the UUID of the run's GPU, None where none was found. digests, registry, revision: see Supply.
+    gpu, gpu_name: the UUID of the run's GPU and what its driver calls it, None where none was found. digests, registry,
+    revision: see Supply.
     """
 
     engine: Engine
@@ -59,6 +62,7 @@ class DockerLauncher:
     results: Path
     build_options: BuildOptions = field(default_factory=BuildOptions)
     gpu: str | None = None
+    gpu_name: str | None = None
     digests: Digests | None = None
     registry: str | None = None
     revision: str | None = None
@@ -87,6 +91,10 @@ class DockerLauncher:
     def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
         """Whether the image's folder of compiled kernels holds anything."""
         return "warm" if holds_anything(self._compile_folder(image, variant)) else "cold"
+
+    def files(self, image: Image, variant: Variant, weights: JobWeights | None) -> Iterable[Path]:
+        """The weights; what is in the image lies where the engine alone can read it."""
+        return [] if weights is None else files_below(self.cache / weights.path)
 
     def image_digest(self, image: Image, variant: Variant) -> str | None:
         """The registry's digest of the image, or its id where it was built here."""
@@ -218,7 +226,7 @@ class DockerLauncher:
         return folder.relative_to(self.results).as_posix() if folder.is_relative_to(self.results) else ""
 
     def _compile_folder(self, image: Image, variant: Variant) -> Path:
-        of_processes = compile_cache_folder(self.cache, image, variant)
+        of_processes = compile_cache_folder(self.cache, image, variant, self.gpu_name)
         return of_processes.with_name(f"{self.name}-{of_processes.name}")
 
     def _make_compile_folder(self, image: Image, variant: Variant) -> bool:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from pipeline.files import holds_anything
 from pipeline.host.environments import (
     compile_cache_folder,
     ensure_environment,
+    environment_folder,
     find_python,
     is_ready,
     process_environment,
@@ -30,6 +31,8 @@ from pipeline.host.launchers.pump import Log, on_both, pump
 from pipeline.host.leftovers import OWNER_VARIABLE, cpu_seconds, kill_job, kill_orphans, owner_of_job
 from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
 from pipeline.host.owner import this_process
+from pipeline.host.page_cache import files_below, libraries_below
+from pipeline.spec import JobWeights
 
 GRACE_S = 20.0
 """How long a job may take to close its engine before it is killed."""
@@ -39,11 +42,15 @@ _job_numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class ProcessLauncher:
-    """Runs images as virtual environments under `cache`, over the data, cache and results folders as they are."""
+    """Runs images as virtual environments under `cache`, over the data, cache and results folders as they are.
+
+    gpu_name: the run's GPU, as its driver calls it; None where none was found.
+    """
 
     data: Path
     cache: Path
     results: Path
+    gpu_name: str | None = None
     name: str = "process"
 
     def why_not(self, image: Image, variant: Variant) -> str | None:
@@ -68,7 +75,15 @@ class ProcessLauncher:
 
     def compile_cache(self, image: Image, variant: Variant) -> Literal["cold", "warm"]:
         """Whether the environment's folder of compiled kernels holds anything."""
-        return "warm" if holds_anything(compile_cache_folder(self.cache, image, variant)) else "cold"
+        folder = compile_cache_folder(self.cache, image, variant, self.gpu_name)
+        return "warm" if holds_anything(folder) else "cold"
+
+    def files(self, image: Image, variant: Variant, weights: JobWeights | None) -> Iterable[Path]:
+        """The virtual environment's libraries, then the weights. What the interpreter at hand has is its user's."""
+        if variant.lock is not None:
+            yield from libraries_below(environment_folder(self.cache, image, variant) / "lib")
+        if weights is not None:
+            yield from files_below(self.cache / weights.path)
 
     def image_digest(self, image: Image, variant: Variant) -> str | None:
         """None: a virtual environment has no digest; its packages stand in each result."""
@@ -105,7 +120,7 @@ class ProcessLauncher:
                 [str(python_of(self.cache, image, variant)), "-m", "pipeline", *roots, *arguments],
                 cwd=log.parent if log.parent.is_dir() else None,
                 env={
-                    **process_environment(self.cache, image, variant, network=work == "fetch"),
+                    **process_environment(self.cache, image, variant, network=work == "fetch", gpu=self.gpu_name),
                     OWNER_VARIABLE: owner,
                     "BENCHMARK_PARENT_PID": str(os.getpid()),
                 },

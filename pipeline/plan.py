@@ -90,7 +90,7 @@ def _select_one(
     why_not: WhyNot,
     forced: Mapping[str, str],
 ) -> Selected | Skipped:
-    unfit = _unfit(experiment, model, hardware)
+    unfit = _unfit(experiment, model, hardware) or _tuned_for_another(experiment, model, hardware)
     if unfit is not None:
         return Skipped(experiment, unfit)
     image = catalog.images[experiment.image]
@@ -142,6 +142,14 @@ def _unfit(experiment: Experiment, model: Model, hardware: Hardware) -> str | No
     if needs.real_weights and source.kind == "synthetic":
         return "needs real weights: its speed depends on what the model writes, and random ones repeat themselves"
     return None
+
+
+def _tuned_for_another(experiment: Experiment, model: Model, hardware: Hardware) -> str | None:
+    """Why a tuned experiment's settings are none for this model on this GPU."""
+    tuned = experiment.tuned
+    if tuned is None or tuned.gpu is None or (tuned.gpu, tuned.model) == (hardware.gpu.name, model.name):
+        return None
+    return f"was tuned for {tuned.model} on {tuned.gpu}, this is {model.name} on {hardware.gpu.name}: --tune {tuned.of}"
 
 
 def preparing_variant(

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator import main
-from orchestrator import report as end_with_report
 from pipeline.bertscore import BertScores, BertScoreSettings, BertScoreSummary, write_scores
 from pipeline.catalog import load_catalog
+from pipeline.commands.reports import report as end_with_report
 from pipeline.documents import choose, fingerprint, read_documents
 from pipeline.files import sha256_file
 from pipeline.host.arguments import parse

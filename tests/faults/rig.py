@@ -38,9 +38,9 @@ def generate(self, requests, on_step=None):
     for completion in at_once(self, requests, on_step):
         time.sleep(0.5)
         yield completion
-def then_slow(*arguments, before=repeats.generate):
+def then_slow(*arguments, before=repeats.generate, **named):
     Lead.generate = generate
-    return before(*arguments)
+    return before(*arguments, **named)
 repeats.generate = then_slow
 """
 """The real worker of lead-3, whose adapter takes its time in one phase."""

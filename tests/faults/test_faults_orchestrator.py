@@ -11,7 +11,7 @@ from tests.faults.scene import LEAD, Scene, small
 
 KILLED_BEFORE_ITS_REPORT = """
 import os, signal, orchestrator
-orchestrator.report = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+orchestrator.reports.report = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 """
 KILLED_AFTER_A_JOB = """
 import os, signal

@@ -124,7 +124,7 @@ def dataset_input(data: bytes, folder: Path) -> None:
     documents.choose(read, len(read), 0)
     documents.fingerprint(read)
     prepared.write_lines(folder / "copy.jsonl", map(codec.encode, read))
-    _same(read, documents.read_documents(folder / "copy.jsonl"), "a dataset")
+    _same(list(read), list(documents.read_documents(folder / "copy.jsonl")), "a dataset")
 
 
 def own_dataset(data: bytes, folder: Path) -> None:

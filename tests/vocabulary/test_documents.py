@@ -1,12 +1,14 @@
 """Reading a dataset checks it line by line; choosing from it is the same everywhere."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
 from pipeline.documents import Document, choose, fingerprint, read_documents
-from pipeline.errors import UsageError
+from pipeline.errors import BenchmarkError, UsageError
+from pipeline.files import sha256_json
 
 GOOD = {"id": "a", "document": "Peel the apple.", "summary": "Peel it."}
 
@@ -22,7 +24,7 @@ def numbered(count: int) -> list[Document]:
 
 
 def test_blank_lines_and_further_fields_are_no_fault(tmp_path: Path) -> None:
-    assert read_documents(written(tmp_path, GOOD | {"url": "x"}, b"", b"  ")) == [Document(**GOOD)]
+    assert list(read_documents(written(tmp_path, GOOD | {"url": "x"}, b"", b"  "))) == [Document(**GOOD)]
 
 
 @pytest.mark.parametrize(
@@ -56,11 +58,16 @@ def test_a_smaller_choice_is_part_of_a_larger_one() -> None:
 
 def test_a_choice_keeps_the_datasets_order() -> None:
     chosen = choose(numbered(50), 20, seed=3)
-    assert [document for document in numbered(50) if document in chosen] == chosen
+    assert [document for document in numbered(50) if document in chosen] == list(chosen)
+
+
+def test_the_choice_is_of_those_whose_hashes_with_the_seed_are_the_least() -> None:
+    ranked = sorted(numbered(50), key=lambda item: hashlib.sha256(f"3:{item.id}".encode()).digest())
+    assert set(choose(numbered(50), 20, seed=3)) == set(ranked[:20])
 
 
 def test_another_seed_chooses_other_documents() -> None:
-    assert choose(numbered(50), 10, seed=1) != choose(numbered(50), 10, seed=2)
+    assert list(choose(numbered(50), 10, seed=1)) != list(choose(numbered(50), 10, seed=2))
 
 
 def test_more_documents_than_there_are_is_an_error() -> None:
@@ -72,6 +79,45 @@ def test_the_fingerprint_changes_with_a_single_character() -> None:
     documents = numbered(3)
     changed = [*documents[:2], Document("doc-2", "Text 2!", "Summary.")]
     assert fingerprint(documents) != fingerprint(changed)
+
+
+def test_the_fingerprint_is_that_of_the_documents_as_one_value() -> None:
+    documents = numbered(3)
+    assert fingerprint(documents) == sha256_json([[item.id, item.document, item.summary] for item in documents])
+    assert fingerprint([]) == sha256_json([])
+
+
+def test_a_repeated_id_is_found_and_named_among_many(tmp_path: Path) -> None:
+    lines = [{"id": f"doc-{number}", "document": "d", "summary": "s"} for number in range(20_000)]
+    path = written(tmp_path, *lines, lines[12_345] | {"summary": "another"})
+    with pytest.raises(UsageError, match="line 20001: id 'doc-12345' stands on line 12346 already; make ids unique"):
+        read_documents(path)
+
+
+def test_documents_are_read_when_they_are_taken_and_in_any_order(tmp_path: Path) -> None:
+    lines = [{"id": f"doc-{number}", "document": f"Text {number}.", "summary": "Summary."} for number in range(30)]
+    documents = read_documents(written(tmp_path, *lines))
+    assert list(documents) == numbered(30)
+    assert [documents[29], documents[-30], *documents[4:9:2]] == [numbered(30)[at] for at in (29, 0, 4, 6, 8)]
+    with pytest.raises(IndexError):
+        documents[30]
+
+
+def test_a_line_that_is_another_now_is_no_document(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD, GOOD | {"id": "b"})
+    documents = read_documents(path)
+    path.write_bytes(path.read_bytes().replace(b"Peel it", b"Boil it", 1))
+    assert documents[1].id == "b"
+    with pytest.raises(BenchmarkError, match=r"documents\.jsonl: the documents changed while they were in use"):
+        documents[0]
+
+
+def test_a_file_in_its_place_changes_no_document(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD)
+    documents = read_documents(path)
+    path.unlink()
+    path.write_text("another")
+    assert list(documents) == [Document(**GOOD)]
 
 
 def test_the_bundled_sample_is_whole() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.catalog import load_catalog
-from pipeline.entries import Image, Variant
+from pipeline.entries import Image, Tuned, Variant
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
 from pipeline.jobs import make_job
@@ -248,3 +248,35 @@ def test_the_user_can_insist_on_the_variant_that_calibrates() -> None:
 
 def test_no_variant_prepares_where_none_can_run() -> None:
     assert preparing_variant(CATALOG.images["flash-attn"], A100, no_gpu) is None
+
+
+def tuned(of: str, gpu: str, model: str, hardware: Hardware) -> Selected | Skipped:
+    """How a preset that was tuned for that GPU and model is planned for the hardware."""
+    preset = replace(CATALOG.experiments[of], name="mine", tuned=Tuned(of, {}, gpu, model))
+    catalog = replace(CATALOG, experiments={**CATALOG.experiments, "mine": preset})
+    return select(["mine"], catalog, MODEL, hardware, can_run)[0]
+
+
+def test_a_tuned_preset_runs_with_the_model_on_the_gpu_that_it_was_tuned_for() -> None:
+    assert isinstance(tuned("none", "cpu", MODEL.name, CPU), Selected)
+
+
+@pytest.mark.parametrize(("gpu", "model"), [("t4", MODEL.name), ("a100", "llama-2-7b-chat")])
+def test_a_tuned_preset_is_skipped_elsewhere_with_what_to_tune(gpu: str, model: str) -> None:
+    item = tuned("none", gpu, model, A100)
+    assert isinstance(item, Skipped)
+    assert item.reason == f"was tuned for {model} on {gpu}, this is gemma-3-270m on a100: --tune none"
+
+
+def test_what_the_hardware_lacks_is_said_of_a_tuned_preset_first() -> None:
+    item = tuned("flash-attn", "a100", MODEL.name, CPU)
+    assert isinstance(item, Skipped) and item.reason.startswith("needs a CUDA device")
+
+
+def test_a_tuned_experiment_is_another_job_than_the_same_options_untuned() -> None:
+    item = planned("none", CPU)
+    assert isinstance(item, Selected)
+    trial = replace(item, experiment=replace(item.experiment, tuned=Tuned("none", {"attention": "sdpa"})))
+    made = make_job(trial, REQUEST, CPU, WEIGHTS, HostFacts())
+    assert made.tuned == Tuned("none", {"attention": "sdpa"})
+    assert made.key != job().key

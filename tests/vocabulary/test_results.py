@@ -12,7 +12,9 @@ from pipeline.results import (
     DOCUMENTS_FILE,
     RESULT_FILE,
     Failure,
+    document_at,
     document_line,
+    documents_with_offsets,
     read_documents,
     read_result,
     write_documents,
@@ -60,6 +62,20 @@ def test_an_infinite_figure_is_never_written(tmp_path: Path) -> None:
 def test_documents_read_back_as_they_were_written(tmp_path: Path) -> None:
     write_documents(tmp_path, DOCUMENTS)
     assert read_documents(tmp_path / DOCUMENTS_FILE) == DOCUMENTS
+
+
+def test_documents_too_many_to_read_at_once_can_be_read_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_documents(tmp_path, DOCUMENTS)
+    path = tmp_path / DOCUMENTS_FILE
+    monkeypatch.setattr("pipeline.results.LARGEST_DOCUMENTS_BYTES", path.stat().st_size - 1)
+    with pytest.raises(UsageError, match="which is more than is read at once"):
+        read_documents(path)
+    places, found = zip(*documents_with_offsets(path), strict=True)
+    assert list(found) == DOCUMENTS
+    with path.open("rb") as stream:
+        assert [document_at(stream, place) for place in reversed(places)] == DOCUMENTS[::-1]
 
 
 def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:

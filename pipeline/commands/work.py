@@ -1,0 +1,89 @@
+"""From a command line to a run that is ready to go: planned, locked and prepared."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.catalog import Catalog
+from pipeline.datasets import NotPrepared
+from pipeline.host import read_ahead
+from pipeline.host.arguments import Arguments
+from pipeline.host.doctor.examine import preflight, without_hopeless
+from pipeline.host.execute import Execution, Policy
+from pipeline.host.gpu_turn import GpuTurn
+from pipeline.host.prepare import Preparation, Prepared
+from pipeline.host.runs import RunFolder, host_facts
+from pipeline.host.session import Session, find_dataset, make_request, open_session, prepare_dataset
+from pipeline.host.wall import Clock
+from pipeline.host.watcher import Watcher
+from pipeline.host.work import Work
+from pipeline.job_folder import restore_interrupted
+from pipeline.plan import Request
+from pipeline.report.doctor import troubles
+from pipeline.report.live import choose_watcher
+
+
+@contextmanager
+def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
+    """Plan and prepare, with the run's folder locked until the end; what it all took is noted, however it ends."""
+    watcher, clock = choose_watcher(as_json=arguments.json), Clock()
+    session, request = look_ahead(open_session(arguments, catalog), watcher, clock)
+    folder = RunFolder(arguments.results, request.run)
+    folder.make()
+    with folder.lock():
+        if damaged := folder.noted()[1]:
+            watcher.note(f"set aside, with the label and commands in it: {damaged}")
+        number = folder.record(arguments.command, arguments.label)
+        restore_interrupted(folder.path)
+        try:
+            with clock.part("prepare"):
+                prepared = prepare(session, folder.path / "prepare", watcher)
+            execution = Execution(
+                launcher=session.launcher,
+                results=arguments.results,
+                hardware=session.hardware,
+                host=replace(host_facts(), command=number),
+                policy=Policy(arguments.rerun, arguments.fail_fast, arguments.limits, launches=arguments.launches),
+                watcher=watcher,
+                turn=GpuTurn(session.hardware.uuid, watcher),
+                clock=clock,
+                ahead=read_ahead.for_run(session.hardware, resumes=request.resume_documents),
+            )
+            yield Work(session, request, prepared, execution, folder, number)
+        finally:
+            folder.note_wall(number, clock.read())
+
+
+def look_ahead(session: Session, watcher: Watcher, clock: Clock) -> tuple[Session, Request]:
+    """The session without the experiments that can't work here, and the run's request; documents are fetched last."""
+    found = find_dataset(session)
+    request = None if isinstance(found, NotPrepared) else make_request(session, found)
+    checks = preflight(session, found, request)
+    for line in troubles(checks):
+        watcher.note(line)
+    session = replace(session, planned=without_hopeless(session.planned, checks))
+    if request is None:
+        with clock.part("prepare"):
+            dataset = prepare_dataset(session, watcher)
+        request = make_request(session, dataset)
+    return session, request
+
+
+def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
+    """Environments and weights of everything planned, once nothing is left of commands that died."""
+    if session.remark:
+        watcher.note(session.remark)
+    session.launcher.clean()
+    arguments = session.arguments
+    preparation = Preparation(
+        session.catalog,
+        session.launcher,
+        session.hardware,
+        arguments.variants,
+        arguments.cache,
+        logs,
+        watcher,
+        arguments.allow_pickle,
+    )
+    return preparation.prepare(session.planned, session.model)

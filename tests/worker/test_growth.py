@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 
 FEW, MANY = 1_000, 20_000
 ALLOWED_MIB = 10
-"""For 19,000 more documents, of which a hundred bytes each are 2 MiB. Whole requests and results of them would be 80."""
+"""For 19,000 more documents, a hundred bytes of each being 2 MiB. Held whole, requests and results would be 80."""
 
 
 def peak_mib(folder: Path, docs: int) -> float:

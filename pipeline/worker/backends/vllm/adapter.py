@@ -189,7 +189,8 @@ class VllmBackend:
     def settings(self) -> Settings:
         """batch_size_used: the most requests that got a token in one step; None where no step was watched.
 
-        tokens_per_step, with speculation: that a document got in a step in which it got any. 1 without a right guess.
+        tokens_per_step, with speculation: that a document got in a step in which it got any, the warm-up's included; 1
+        without a right guess.
         """
         from vllm import __version__
 

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from pipeline.entries import Image, Variant
 from pipeline.host.limits import NO_LIMITS, Limits
+from pipeline.host.stopping import Stop
 from pipeline.spec import JobWeights
 
 OnLine = Callable[[str], None]
@@ -16,6 +17,18 @@ OnLine = Callable[[str], None]
 Work = Literal["job", "convert", "fetch"]
 """What is run, which decides what it may reach. job: reads the cache and writes its result. convert: writes to the
 cache. fetch: that, with the network and the Hub's token."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The GPUs that a command sees. gpus: how many it needs, none on a CPU. uuids: which ones; empty where the launcher
+    finds them itself, on a cluster say, or where there is one to choose from."""
+
+    gpus: int = 0
+    uuids: tuple[str, ...] = ()
+
+
+ANYWHERE = Place()
 
 
 @dataclass(frozen=True)
@@ -71,5 +84,11 @@ class Launcher(Protocol):
         on_line: OnLine,
         limits: Limits = NO_LIMITS,
         work: Work = "job",
+        place: Place = ANYWHERE,
+        stop: Stop | None = None,
     ) -> Exit:
-        """Run the entrypoint with these arguments, its output into `log` and to `on_line`, line by line."""
+        """Run the entrypoint with these arguments, its output into `log` and to `on_line`, line by line.
+
+        Jobs run side by side in threads: `stop` is how they are told to end, and KeyboardInterrupt is raised once one
+        has.
+        """

@@ -9,7 +9,7 @@ from pipeline.documents import choose, fingerprint, read_documents
 from pipeline.entries import Model, Preset, Prompt, Sampling
 from pipeline.errors import UsageError
 from pipeline.gpus import detect_gpus
-from pipeline.hardware import Hardware, choose_hardware
+from pipeline.hardware import Hardware, Numbers, choose_hardware
 from pipeline.options import DEFAULT_DOCS, Options
 from pipeline.plan import Request
 from pipeline.spec import Workload
@@ -26,13 +26,15 @@ class Choices:
     preset: Preset | None = None
 
 
-def resolve_choices(options: Options, catalog: Catalog, *, hypothetical: bool = False) -> Choices:
+def resolve_choices(
+    options: Options, catalog: Catalog, *, hypothetical: bool = False, numbers: Numbers = None
+) -> Choices:
     """Hold the names that were given against the catalogue and the machine; a UsageError for what isn't there.
 
-    hypothetical: a GPU that isn't there may be planned for.
+    hypothetical: a GPU that isn't there may be planned for. numbers: of the GPUs that the run is for.
     """
     hardware = choose_hardware(
-        options.gpu, catalog.gpus, detect_gpus(), force=options.force_gpu, hypothetical=hypothetical
+        options.gpu, catalog.gpus, detect_gpus(), force=options.force_gpu, hypothetical=hypothetical, numbers=numbers
     )
     defaults = catalog.defaults[hardware.gpu.device]
     model = find(catalog.models, options.model or defaults.model, "model")

@@ -78,13 +78,15 @@ class Needs:
     """What an experiment asks of the hardware, in data, so that no code tests a backend's name.
 
     compute_capability: of a GPU; an experiment that runs on a CPU too may ask for one. real_weights: its speed depends
-    on what the model writes, which random weights don't show. packages: what it imports beside its image's engine; the
+    on what the model writes, which random weights don't show. gpus: how many of them it computes on at once.
+    packages: what it imports beside its image's engine; the
     image's locks hold them, the interpreter at hand (--env current) may not.
     """
 
     device: Device | None = None
     compute_capability: float | None = None
     real_weights: bool = False
+    gpus: int = 1
     packages: tuple[PackageName, ...] = ()
 
 

@@ -87,6 +87,15 @@ def visible(gpus: Sequence[DetectedGpu], named: str | None) -> list[DetectedGpu]
     return seen
 
 
+def indices_of(uuids: Sequence[str]) -> str:
+    """These GPUs as CUDA_VISIBLE_DEVICES names them where CUDA_DEVICE_ORDER is PCI_BUS_ID, the driver's own order.
+
+    Not every engine reads UUIDs there. A GPU that the driver doesn't know any more stands as it is given.
+    """
+    known = {gpu.uuid: str(gpu.index) for gpu in detect_gpus()}
+    return ",".join(known.get(uuid, uuid) for uuid in uuids)
+
+
 def used_memory_bytes(uuid: str) -> int | None:
     """Memory in use on that GPU now, by whomever; None where it can't be told."""
     with nvml() as library:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.catalog import find
 from pipeline.entries import Gpu, Rates
@@ -13,21 +14,25 @@ from pipeline.spec import JobGpu
 
 CPU = "cpu"
 AUTO = "auto"
+ALL: Literal["all"] = "all"
+
+Numbers = Sequence[int] | Literal["all"] | None
+"""Which GPUs of the machine, by nvidia-smi's numbers."""
 
 
 @dataclass(frozen=True)
 class Hardware:
     """The device of a run. dtype: of unquantised weights unless an experiment says otherwise.
 
-    driver: the NVIDIA driver's major version, uuid: the card; None where no GPU was found.
-    present: False for a GPU that is only named.
+    driver: the NVIDIA driver's major version; None where no GPU was found. uuids: the run's GPUs, all of one kind, for
+    its jobs to run on side by side; empty where none was found. present: False for a GPU that is only named.
     """
 
     gpu: JobGpu
     dtype: str
     compute_capability: float | None = None
     driver: int | None = None
-    uuid: str | None = None
+    uuids: tuple[str, ...] = ()
     present: bool = True
 
     @property
@@ -39,35 +44,63 @@ class Hardware:
 
 
 def choose_hardware(
-    name: str, gpus: Mapping[str, Gpu], detected: Sequence[DetectedGpu], *, force: bool, hypothetical: bool
+    name: str,
+    gpus: Mapping[str, Gpu],
+    detected: Sequence[DetectedGpu],
+    *,
+    force: bool,
+    hypothetical: bool,
+    numbers: Numbers = None,
 ) -> Hardware:
     """The hardware that `name` means here: cpu, auto, or a GPU of gpus.yaml.
 
     force: take the name although it contradicts the GPU found. hypothetical: a GPU that isn't there may be planned for.
-    Raises UsageError for an unknown name, and for one that contradicts the machine.
+    numbers: which of the GPUs the run is for; None for the first of the kind.
+    Raises UsageError for an unknown name, and for one, or a number, that contradicts the machine.
     """
+    offered = detected if numbers in (None, ALL) else _numbered(numbers or (), detected)
     if name == CPU or (name == AUTO and not detected):
+        if numbers is not None:
+            raise UsageError("--gpus chooses among NVIDIA GPUs, and this run is for a CPU; leave it out")
         return Hardware(JobGpu(CPU, cpu_name(), "cpu"), "bfloat16" if has_native_bfloat16() else "float32")
     if name == AUTO:
-        return _real(_kind_of(detected[0], gpus), detected[0])
+        return _real(_kind_of(offered[0], gpus), offered, numbers)
     listed = find(gpus, name, "GPU (or auto, cpu)")
-    matching = [gpu for gpu in detected if _matches(listed, gpu)]
+    matching = [gpu for gpu in offered if _matches(listed, gpu)]
     if matching:
-        return _real(listed, matching[0])
+        return _real(listed, matching if numbers in (None, ALL) else offered, numbers)
     if force and detected:
-        return _real(_kind_of(detected[0], gpus), detected[0], name)
+        return _real(_kind_of(offered[0], gpus), offered, numbers, name)
     if force or hypothetical:
         return Hardware(JobGpu(name, name, "cuda"), listed.dtype, listed.compute_capability, present=False)
-    raise UsageError(_contradiction(name, gpus, detected))
+    raise UsageError(_contradiction(name, gpus, offered))
 
 
-def _real(listed: Gpu | None, gpu: DetectedGpu, name: str | None = None) -> Hardware:
+def _numbered(numbers: Sequence[int], detected: Sequence[DetectedGpu]) -> list[DetectedGpu]:
+    known = {gpu.index: gpu for gpu in detected}
+    for number in numbers:
+        if number not in known:
+            there = ", ".join(f"{index} ({gpu.name})" for index, gpu in known.items()) or "no NVIDIA GPU"
+            raise UsageError(f"--gpus {number}: this machine has {there}; nvidia-smi numbers them")
+    return [known[number] for number in numbers]
+
+
+def _real(listed: Gpu | None, offered: Sequence[DetectedGpu], numbers: Numbers, name: str | None = None) -> Hardware:
+    """The first of the GPUs, or all of them where some were asked for. A UsageError where they are of several kinds."""
+    gpu = offered[0]
+    for other in offered if numbers is not None else ():
+        if (other.name, other.memory_bytes) != (gpu.name, gpu.memory_bytes):
+            raise UsageError(
+                f"--gpus: GPU {gpu.index} is {gpu.name}, GPU {other.index} is {other.name}, and rows of two kinds are "
+                "no comparison; name GPUs of one kind, and run the command for each"
+            )
     known = listed.name if listed else slug(gpu.name)
     # bfloat16 arithmetic came with Ampere
     dtype = "bfloat16" if gpu.compute_capability >= 8.0 else "float16"
     driver = int(gpu.driver_version.split(".")[0])
     job_gpu = JobGpu(name or known, gpu.name, "cuda", _rates(listed, gpu) if listed else None)
-    return Hardware(job_gpu, dtype, gpu.compute_capability, driver, gpu.uuid)
+    uuids = tuple(item.uuid for item in offered) if numbers is not None else (gpu.uuid,)
+    return Hardware(job_gpu, dtype, gpu.compute_capability, driver, uuids)
 
 
 def _rates(listed: Gpu, gpu: DetectedGpu) -> Rates:

@@ -48,6 +48,7 @@ def make_job(
         "precision": codec.encode(_precision(experiment, model, dtype)),
         "weights": codec.encode(weights),
         "workload": codec.encode(request.workload),
+        "gpus": gpus_of(selected, hardware),
         "lock_sha256": lock_sha256(selected.image, selected.variant),
         "code_sha256": code_sha256(),
     }
@@ -60,6 +61,12 @@ def make_job(
         "host": codec.encode(host),
     }
     return codec.decode(Job, fields | beside, f"job of {experiment.name}")
+
+
+def gpus_of(selected: Selected, hardware: Hardware) -> int:
+    """How many GPUs its jobs compute on."""
+    on_gpu = hardware.gpu.device == "cuda" and selected.model is not None
+    return selected.experiment.needs.gpus if on_gpu else 0
 
 
 def _can_shrink(selected: Selected, request: Request) -> bool:
@@ -132,6 +139,7 @@ def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardw
         preset=request.preset,
         tuned=experiment.tuned,
         synthetic=synthetic,
+        gpus=gpus_of(planned, hardware) if isinstance(planned, Selected) else 0,
     )
     return summary, f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
 

@@ -133,6 +133,8 @@ def _unfit(experiment: Experiment, model: Model, hardware: Hardware) -> str | No
         return f"needs compute capability {needs.compute_capability}, this is {hardware.description}"
     if experiment.weights is None:
         return None
+    if needs.gpus > max(1, len(hardware.uuids)) and hardware.gpu.device == "cuda":
+        return f"needs {needs.gpus} GPUs, this run has {max(1, len(hardware.uuids))}: --gpus names those it may use"
     source = model.weights.get(experiment.weights)
     if source is None:
         form = experiment.weights.removeprefix(f"{SYNTHETIC}-")

@@ -50,8 +50,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobSummary:
-    """The job as a reader of results sees it: names, not settings. command: see HostFacts; launch, repeats: see Job.
+    """The job as a reader of results sees it: names, not settings.
 
+    command: see HostFacts; launch, repeats, gpus: see Job.
     synthetic: on random weights, which tell of speed, memory and energy alone.
     """
 
@@ -75,6 +76,7 @@ class JobSummary:
     preset: Name | None = None
     synthetic: bool = False
     tuned: Tuned | None = None
+    gpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Environment:
     rates: measured after the timed section, of this job or of an earlier one of the command (HostFacts). throttled: the
     driver's reasons for lower clocks seen in the timed section; empty where there were none, None where they can't be
     told. read_ahead_bytes: what the orchestrator read into the page cache for later jobs in the timed section; None
-    where it reads nothing ahead.
+    where it reads nothing ahead. gpu_uuids: of the GPUs that it computed on. side_by_side: the experiments whose jobs
+    ran on this host's other GPUs at some time of this one.
     """
 
     gpu_name: str | None = None
@@ -116,6 +119,8 @@ class Environment:
     rates: Rates | None = None
     throttled: tuple[str, ...] | None = None
     read_ahead_bytes: int | None = None
+    gpu_uuids: tuple[str, ...] = ()
+    side_by_side: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,7 @@ def summarize_job(job: Job) -> JobSummary:
         preset=job.preset,
         synthetic=job.synthetic,
         tuned=job.tuned,
+        gpus=job.gpus,
     )
 
 

@@ -120,7 +120,7 @@ class Job:
     the engine can't do of what was asked, for the result to repeat as warnings; no part of the key either.
     allow_pickle: open weights that are pickles alone. launch: the number of this start of it, from 1, each in a fresh
     process. repeats: how often the timed section runs in it. preset: of published settings that it reproduces.
-    tuned: see Experiment. precision: None without a model.
+    tuned: see Experiment. precision: None without a model. gpus: how many it computes on; none on a CPU.
     """
 
     schema_version: int
@@ -156,6 +156,7 @@ class Job:
     tuned: Tuned | None = None
     precision: Precision | None = None
     host: HostFacts = HostFacts()
+    gpus: int = 0
 
     @property
     def synthetic(self) -> bool:

@@ -28,9 +28,9 @@ LLAMA = CATALOG.models["llama-2-7b-chat"]
 GIB = 1024**3
 
 CPU = Hardware(JobGpu("cpu", "Some CPU", "cpu"), "float32")
-T4 = Hardware(JobGpu("t4", "Tesla T4", "cuda"), "float16", 7.5, 580, "GPU-t4")
-V100 = Hardware(JobGpu("v100", "Tesla V100-SXM2-16GB", "cuda"), "float16", 7.0, 580, "GPU-v100")
-A100 = Hardware(JobGpu("a100", "NVIDIA A100-SXM4-40GB", "cuda"), "bfloat16", 8.0, 580, "GPU-a100")
+T4 = Hardware(JobGpu("t4", "Tesla T4", "cuda"), "float16", 7.5, 580, ("GPU-t4",))
+V100 = Hardware(JobGpu("v100", "Tesla V100-SXM2-16GB", "cuda"), "float16", 7.0, 580, ("GPU-v100",))
+A100 = Hardware(JobGpu("a100", "NVIDIA A100-SXM4-40GB", "cuda"), "bfloat16", 8.0, 580, ("GPU-a100",))
 T4_BYTES = 15_109 * 1024**2
 A100_BYTES = 40 * GIB
 
@@ -67,7 +67,7 @@ def make_facts(card_bytes: int = A100_BYTES, used_bytes: int = 300 * 1024**2, **
         places={"cache": Place(Path("/cache"), 1, 500 * 10**9), "results": Place(Path("/results"), 1, 500 * 10**9)},
         writable={"results": True, "cache": True},
         limits=Limits(8 * GIB, 65536),
-        card=Card(card_bytes, used_bytes, (), "shared"),
+        cards=(Card(card_bytes, used_bytes, (), "shared"),),
         docker=DockerFacts(version="27.3.1", gpus=True, data_root="/var/lib/docker"),
     )
     return replace(facts, **changes)

@@ -153,17 +153,31 @@ def for_documents(
 ) -> Roofline | None:
     """The bound for what a job generated, with its fraction of generate_s.
 
-    memory_bytes: of the device. None without rates, without a model of a known shape, or where a completed document's
+    rates, memory_bytes: of one device; of several the bound takes as many times each, as if what they tell each other
+    took no time. None without rates, without a model of a known shape, or where a completed document's
     tokens weren't counted.
     """
     counted = UNKNOWN not in documents.prompt_tokens and UNKNOWN not in documents.output_tokens
     if rates is None or job.model is None or job.precision is None or not counted:
         return None
     lengths = RequestLengths(documents.prompt_tokens, documents.output_tokens)
-    found = bound(lengths, job.model, job.precision, rates, job.scenario, memory_bytes)
+    several, all_memory = _together(rates, job.gpus), memory_bytes and memory_bytes * max(1, job.gpus)
+    found = bound(lengths, job.model, job.precision, several, job.scenario, all_memory)
     if found is None or not generate_s:
         return found
     return dataclasses.replace(found, fraction=found.bound_s / generate_s)
+
+
+def _together(rates: Rates, devices: int) -> Rates:
+    if devices < 2:
+        return rates
+    flops, flops8 = rates.flops_per_s, rates.flops8_per_s
+    return dataclasses.replace(
+        rates,
+        bandwidth_bytes_per_s=rates.bandwidth_bytes_per_s * devices,
+        flops_per_s=flops and flops * devices,
+        flops8_per_s=flops8 and flops8 * devices,
+    )
 
 
 @dataclass(frozen=True)

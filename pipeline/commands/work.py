@@ -11,9 +11,9 @@ from pipeline.host import read_ahead
 from pipeline.host.arguments import Arguments
 from pipeline.host.doctor.examine import preflight, without_hopeless
 from pipeline.host.execute import Execution, Policy
-from pipeline.host.gpu_turn import GpuTurn
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.runs import RunFolder, host_facts
+from pipeline.host.seats import seats_of
 from pipeline.host.session import Session, find_dataset, make_request, open_session, prepare_dataset
 from pipeline.host.wall import Clock
 from pipeline.host.watcher import Watcher
@@ -39,6 +39,7 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
         try:
             with clock.part("prepare"):
                 prepared = prepare(session, folder.path / "prepare", watcher)
+            seats = seats_of(session.hardware, watcher, shards=1, exclusive=arguments.exclusive)
             execution = Execution(
                 launcher=session.launcher,
                 results=arguments.results,
@@ -46,9 +47,11 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
                 host=replace(host_facts(), command=number),
                 policy=Policy(arguments.rerun, arguments.fail_fast, arguments.limits, launches=arguments.launches),
                 watcher=watcher,
-                turn=GpuTurn(session.hardware.uuid, watcher),
+                seats=seats,
                 clock=clock,
-                ahead=read_ahead.for_run(session.hardware, resumes=request.resume_documents),
+                ahead=read_ahead.for_run(
+                    session.hardware, resumes=request.resume_documents, side_by_side=seats.at_once > 1
+                ),
             )
             yield Work(session, request, prepared, execution, folder, number)
         finally:

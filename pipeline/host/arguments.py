@@ -11,8 +11,10 @@ from typing import get_args
 from pipeline.catalog import Catalog, find
 from pipeline.current import Env
 from pipeline.errors import UsageError
+from pipeline.hardware import Numbers
 from pipeline.host.execute import Rerun
 from pipeline.host.limits import STAGES, Limit, Limits, Stage
+from pipeline.host.placement_options import add_placement_options, parse_gpus
 from pipeline.host.report_options import Reporting, add_report_options, parse_reporting
 from pipeline.options import (
     Options,
@@ -87,6 +89,8 @@ class Arguments(Options):
     rerun: Rerun
     launches: int
     limits: Limits
+    gpus: Numbers
+    exclusive: bool
     json: bool
 
 
@@ -132,6 +136,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         "command": shlex.join(["python", "orchestrator.py", *argv]),
         "experiments": names,
         "all": given.all or not given.experiment,
+        "gpus": parse_gpus(given.gpus),
         "limits": parse_limits(given.job_timeout, given.time_limit, given.idle_limit),
         "report": tuple(dict.fromkeys(given.report or ())),
         "reporting": parse_reporting(given, catalog, action),
@@ -314,6 +319,7 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
         help=f"one experiment, repeatable: {', '.join(catalog.experiments)}",
     )
     add_hardware_options(group, catalog)
+    add_placement_options(group)
     group.add_argument(
         "--launcher", default="auto", choices=["auto", *launchers], help="what starts each job (default: %(default)s)"
     )

@@ -12,6 +12,7 @@ from pipeline.host.gpu_turn import GpuTurn
 from pipeline.host.launchers.choose import open_launcher
 from pipeline.host.prepare import Preparation
 from pipeline.host.runs import open_run
+from pipeline.host.stopping import Stop
 from pipeline.host.watcher import Watcher
 from pipeline.plan import Selected, select
 
@@ -56,8 +57,8 @@ def score_run(arguments: Arguments, catalog: Catalog, run: str, watcher: Watcher
         obstacle = prepared.obstacle(chosen)
         if obstacle:
             raise BenchmarkError(f"--bertscore: {obstacle.message}; see {obstacle.log}")
-        log = folder.path / LOG_FILE
-        with watcher.preparing("BERTScore of the run's summaries"), GpuTurn(hardware.uuid, watcher).take():
+        log, first = folder.path / LOG_FILE, next(iter(hardware.uuids), None)
+        with watcher.preparing("BERTScore of the run's summaries"), GpuTurn(first, watcher).take(Stop()):
             ended = launcher.run(chosen.image, chosen.variant, ["--bertscore", folder.name], log, lambda line: None)
         if ended.code != 0:
             raise BenchmarkError(f"--bertscore: it ended with status {ended.code}; see {log}")

@@ -1,4 +1,4 @@
-"""Runs the planned jobs one after another, so that each has the machine to itself; every one ends in a Result."""
+"""Runs the planned jobs, each on GPUs of its own, side by side where there are several; every one ends in a Result."""
 
 import dataclasses
 import time
@@ -11,13 +11,16 @@ from typing import Literal
 
 from pipeline.errors import BenchmarkError
 from pipeline.hardware import Hardware
-from pipeline.host.gpu_turn import GpuTurn
-from pipeline.host.launchers import Launcher
+from pipeline.host.beside import Beside
+from pipeline.host.launchers import Launcher, Place
 from pipeline.host.limits import NO_LIMITS, Limits
 from pipeline.host.measured_rates import MeasuredRates
 from pipeline.host.outcome import broken_failure, collect, failure_of, may_pass
 from pipeline.host.prepare import Prepared
 from pipeline.host.read_ahead import ReadAhead
+from pipeline.host.seats import Seats
+from pipeline.host.side_by_side import run_side_by_side
+from pipeline.host.stopping import Stop
 from pipeline.host.wall import Clock
 from pipeline.host.watcher import Queued, Watcher
 from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted, settle
@@ -49,9 +52,9 @@ class Policy:
 
 @dataclass(frozen=True)
 class Execution:
-    """Runs planned experiments over the results folder `results`. turn: this command's turns on the GPU.
+    """Runs planned experiments over the results folder `results`. seats: what its jobs compute on.
 
-    clock: of the command. ahead: what it reads into the page cache. measured: of its jobs so far.
+    clock: of the command. ahead: what it reads into the page cache. measured: of its jobs so far. stop: ends its jobs.
     """
 
     launcher: Launcher
@@ -60,33 +63,40 @@ class Execution:
     host: HostFacts
     policy: Policy
     watcher: Watcher
-    turn: GpuTurn
+    seats: Seats
     clock: Clock = field(default_factory=Clock)
     ahead: ReadAhead = field(default_factory=lambda: ReadAhead(enabled=False))
     measured: MeasuredRates = field(default_factory=MeasuredRates)
+    stop: Stop = field(default_factory=Stop)
+    beside: Beside = field(default_factory=Beside)
 
     def run_all(self, planned: Sequence[Selected | Skipped], request: Request, prepared: Prepared) -> list[Result]:
         """Results in the order of the plan, round by round: the first launch of all experiments, then the second, …
 
-        So a drift of the machine hits all alike. A skipped experiment has one result, of the first round. With
-        fail_fast the first failure ends the run; what follows has none.
+        So a drift of the machine hits all alike. Jobs run side by side where there are seats for several. A skipped
+        experiment has one result, of the first round. With fail_fast the first failure ends the run; what follows has
+        none.
         """
         launches = range(1, self.policy.launches + 1)
         jobs = [(item, launch) for launch in launches for item in planned if launch == 1 or isinstance(item, Selected)]
-        outcomes = []
+
+        def run(number: int) -> Result | None:
+            item, launch = jobs[number - 1]
+            self.watcher.started(number)
+            following = partial(self._files_of_next, jobs[number:], request, prepared)
+            outcome = self._run_one(number, item, dataclasses.replace(request, launch=launch), prepared, following)
+            if outcome is None:
+                return None
+            self.watcher.finished(number, *outcome)
+            return outcome[0]
+
+        def ends_all(result: Result | None) -> bool:
+            return self.policy.fail_fast and result is not None and result.status in ("failed", "timed_out")
+
         with self.watcher.running([self._queued(item, launch) for item, launch in jobs]), self.ahead.running():
-            for number, (item, launch) in enumerate(jobs, start=1):
-                self.watcher.started(item.experiment.name, number, len(jobs))
-                following = partial(self._files_of_next, jobs[number:], request, prepared)
-                outcome = self._run_one(item, dataclasses.replace(request, launch=launch), prepared, following)
-                if outcome is None:
-                    continue
-                result, kept = outcome
-                self.watcher.finished(result, kept)
-                outcomes.append(result)
-                if self.policy.fail_fast and result.status in ("failed", "timed_out"):
-                    break
-        return outcomes
+            tasks = [partial(run, number) for number in range(1, len(jobs) + 1)]
+            outcomes = run_side_by_side(tasks, self.seats.at_once, self.stop, ends_all)
+        return [result for result in outcomes if result is not None]
 
     def kept(self, item: Selected, request: Request, prepared: Prepared) -> Result | None:
         """The earlier result that run_all would keep; None where it would run the job."""
@@ -110,6 +120,7 @@ class Execution:
 
     def _run_one(
         self,
+        number: int,
         item: Selected | Skipped,
         request: Request,
         prepared: Prepared,
@@ -134,7 +145,7 @@ class Execution:
             if earlier is None and self.policy.rerun == "only-failed":
                 return None
             with self.ahead.job(lambda: self.launcher.files(item.image, item.variant, job.weights), following):
-                return self._attempt(job, item, request), False
+                return self._attempt(number, job, item, request), False
         except BenchmarkError as error:  # the engine does not answer, or the GPU is not given back
             return self._unstarted(item, request, "failed", failure_of("", "start", str(error))), False
 
@@ -149,27 +160,34 @@ class Execution:
     def _keeps(self, earlier: Result) -> bool:
         return earlier.status == "ok" and self.policy.rerun != "fresh"
 
-    def _attempt(self, job: Job, item: Selected, request: Request, number: int = 1) -> Result:
-        """Run the job, and again where its failure may pass by itself; the logs of all attempts are kept."""
-        earlier_logs = [_log_of(attempt) for attempt in range(1, number)]
+    def _attempt(self, number: int, job: Job, item: Selected, request: Request, attempt: int = 1) -> Result:
+        """Run the job, and again where its failure may pass by itself; the logs of all attempts are kept.
+
+        number: of the job among the run's, for the watcher.
+        """
+        earlier_logs = [_log_of(earlier) for earlier in range(1, attempt)]
         job_file = begin(self.results, job, item, request, self.hardware, keep=earlier_logs)
         with ExitStack() as stack:
             with self.clock.part("gpu_wait"):
-                stack.enter_context(self.turn.take())
-            result = dataclasses.replace(self._start(job, item, job_file), attempts=number)
+                place = stack.enter_context(self.seats.take(job.gpus, self.stop))
+            others = stack.enter_context(self.beside.running(number, job.experiment))
+            result = self._start(number, job, item, job_file, place)
+        result = dataclasses.replace(result, attempts=attempt)
+        ran_on = dataclasses.replace(result.environment, side_by_side=tuple(sorted(others)))
+        result = dataclasses.replace(result, environment=ran_on)
         write_result(job_file.parent, result)
-        if number <= self.policy.retries and result.failure and may_pass(result.failure):
+        if attempt <= self.policy.retries and result.failure and may_pass(result.failure):
             self.watcher.note(f"{item.experiment.name}: {result.failure.class_}, which may pass: once more")
-            time.sleep(RETRY_PAUSE_S)
+            self.stop.sleep(RETRY_PAUSE_S)
             log = job_file.with_name(LOG_FILE)
             if log.exists():
-                log.rename(log.with_name(_log_of(number)))
-            return self._attempt(job, item, request, number + 1)
+                log.rename(log.with_name(_log_of(attempt)))
+            return self._attempt(number, job, item, request, attempt + 1)
         settle(self.results, job)
         self.measured.note(job, result)
         return result
 
-    def _start(self, job: Job, item: Selected, job_file: Path) -> Result:
+    def _start(self, number: int, job: Job, item: Selected, job_file: Path, place: Place) -> Result:
         seen: list[ProgressLine] = []
 
         def on_line(text: str) -> None:
@@ -177,7 +195,7 @@ class Execution:
             if line:
                 seen.append(line)
                 self.ahead.phase(line.phase)
-                self.watcher.progress(line)
+                self.watcher.progress(number, line)
 
         started = time.perf_counter()
         with self.clock.part("jobs"):
@@ -188,6 +206,8 @@ class Execution:
                 job_file.with_name(LOG_FILE),
                 on_line,
                 self.policy.limits,
+                place=place,
+                stop=self.stop,
             )
         wall_s = time.perf_counter() - started
         result = collect(self.results, job, self.host, ended, seen[-1].phase if seen else "start")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import BenchmarkError
 from pipeline.gpus import GpuProcess, processes_on, used_memory_bytes
+from pipeline.host.stopping import Stop
 from pipeline.host.watcher import Watcher
 from pipeline.locks import exclusive
 
@@ -42,20 +43,21 @@ class GpuTurn:
     baseline_bytes: int | None = field(default=None, init=False)
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def take(self, stop: Stop) -> Iterator[None]:
         """Wait until no other job of ours is on the GPU and its memory is free again, and keep others out.
 
-        Raises GpuHeldError where memory is still held after RELEASE_LIMIT_S.
+        Raises GpuHeldError where memory is still held after RELEASE_LIMIT_S, KeyboardInterrupt once jobs are to end.
         """
         if self.uuid is None:
             yield
             return
         path = self.locks / f"summarisation-benchmark-{self.uuid}.lock"
-        with exclusive(path, on_wait=lambda: self.watcher.note(f"waiting for another command's job on {self.uuid}")):
-            self._wait_for_memory(self.uuid)
+        waiting = f"waiting for another command's job on {self.uuid}"
+        with exclusive(path, on_wait=lambda: self.watcher.note(waiting), pause=stop.sleep):
+            self._wait_for_memory(self.uuid, stop)
             yield
 
-    def _wait_for_memory(self, uuid: str) -> None:
+    def _wait_for_memory(self, uuid: str, stop: Stop) -> None:
         if self.baseline_bytes is None:
             self.baseline_bytes = self.used_bytes(uuid)
             return
@@ -67,7 +69,7 @@ class GpuTurn:
             if not noted:
                 self.watcher.note("waiting for the GPU's memory to be given back")
                 noted = True
-            time.sleep(PERIOD_S)
+            stop.sleep(PERIOD_S)
 
 
 def _held(more_bytes: int, holders: list[GpuProcess]) -> str:

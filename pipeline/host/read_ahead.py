@@ -135,10 +135,14 @@ class ReadAhead:
                 self._timed_bytes += got
 
 
-def for_run(hardware: Hardware, *, resumes: bool) -> ReadAhead:
-    """What a run on that hardware may read ahead. resumes: its timed sections wait for the disk with each document."""
+def for_run(hardware: Hardware, *, resumes: bool, side_by_side: bool = False) -> ReadAhead:
+    """What a run on that hardware may read ahead. resumes: its timed sections wait for the disk with each document.
+
+    side_by_side: its jobs run so, and each may start while another is timed.
+    """
     on_gpu = hardware.gpu.device == "cuda" and hardware.present
-    return ReadAhead(enabled=on_gpu and not resumes and usable_cpus() >= FEWEST_CORES and hasattr(os, "setpriority"))
+    alone = not resumes and not side_by_side
+    return ReadAhead(enabled=on_gpu and alone and usable_cpus() >= FEWEST_CORES and hasattr(os, "setpriority"))
 
 
 def _room(available: int | None) -> int | None:

@@ -43,7 +43,8 @@ class Session:
 
 def open_session(arguments: Arguments, catalog: Catalog) -> Session:
     """Resolve names against the catalogue and the machine; fetches and starts nothing."""
-    chosen = resolve_choices(arguments, catalog, hypothetical=arguments.action in ("plan", "prepare", "doctor"))
+    hypothetical = arguments.action in ("plan", "prepare", "doctor")
+    chosen = resolve_choices(arguments, catalog, hypothetical=hypothetical, numbers=arguments.gpus)
     launcher, remark = open_launcher(arguments, catalog, chosen.hardware)
     planned = select(
         arguments.experiments, catalog, chosen.model, chosen.hardware, launcher.why_not, arguments.variants

@@ -1,10 +1,12 @@
 """Where a command's wall time goes: what each of its parts took, and what is left to the orchestrator itself."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from threading import Lock
+from typing import Literal, get_args
 
 from pipeline.machine import process_age_s
 
@@ -16,7 +18,7 @@ class Wall:
     """Seconds of a command, from its process's start; None for a part that it did not come to.
 
     prepare_s: environments, weights and documents. gpu_wait_s: until the GPU was this command's and free. jobs_s: from
-    handing each job to its launcher until nothing of it was left. report_s: None in the report that is being made.
+    handing jobs to their launcher until nothing of them was left. report_s: None in the report that is being made.
     What total_s has beyond them is the orchestrator's own.
     """
 
@@ -33,22 +35,38 @@ class Wall:
         return self.total_s - sum(part for part in parts if part is not None)
 
 
+PRECEDENCE: tuple[Part, ...] = get_args(Part)[::-1]
+"""Of parts that run side by side, whose time it is: a job's while another waits for its GPU."""
+
+
 @dataclass
 class Clock:
-    """Adds up the parts of one command, which run one after another."""
+    """Adds up the parts of one command; of those that run side by side in threads no second counts twice."""
 
     parts: dict[Part, float] = field(default_factory=dict)
     _age_s: float = field(default_factory=lambda: process_age_s() or 0.0)
     _made: float = field(default_factory=time.perf_counter)
+    _running: Counter[Part] = field(default_factory=Counter)
+    _since: float = field(default_factory=time.perf_counter)
+    _lock: Lock = field(default_factory=Lock)
 
     @contextmanager
     def part(self, name: Part) -> Iterator[None]:
         """What runs in here is of that part, however it ends."""
-        start = time.perf_counter()
+        self._change(name, 1)
         try:
             yield
         finally:
-            self.parts[name] = self.parts.get(name, 0.0) + time.perf_counter() - start
+            self._change(name, -1)
+
+    def _change(self, name: Part, by: int) -> None:
+        with self._lock:
+            now = time.perf_counter()
+            counted = next((part for part in PRECEDENCE if self._running[part]), None)
+            if counted is not None:
+                self.parts[counted] = self.parts.get(counted, 0.0) + now - self._since
+            self._running[name] += by
+            self._since = now
 
     def read(self) -> Wall:
         """As it stands now."""

@@ -19,7 +19,7 @@ class Queued:
 
 
 class Watcher(Protocol):
-    """Callbacks of a run in progress; called from the launcher's threads too, so they must be quick."""
+    """Callbacks of a run in progress; called from the jobs' threads, several at once, so they must be quick."""
 
     def note(self, text: str) -> None:
         """Something worth knowing that is no job's outcome."""
@@ -33,11 +33,11 @@ class Watcher(Protocol):
     def running(self, jobs: Sequence[Queued]) -> AbstractContextManager[None]:
         """All jobs of the run in their order. Entered before the first begins, left when none runs any more."""
 
-    def started(self, experiment: str, number: int, total: int) -> None:
-        """A job begins; number counts from 1, as the run's jobs stand."""
+    def started(self, number: int) -> None:
+        """A job begins; number counts from 1, as the run's jobs stand. Several can run side by side."""
 
-    def progress(self, line: ProgressLine) -> None:
-        """The running job's progress."""
+    def progress(self, number: int, line: ProgressLine) -> None:
+        """A running job's progress."""
 
-    def finished(self, result: Result, kept: bool) -> None:
+    def finished(self, number: int, result: Result, kept: bool) -> None:
         """A job has a result; kept: from an earlier command."""

@@ -1,4 +1,4 @@
-"""Progress of a run on a terminal: a line that is rewritten for what runs now, above it a line for what has ended.
+"""Progress of a run on a terminal: a line that is rewritten for each job that runs, above them one for what has ended.
 
 With report/terminal.py the only module that imports rich.
 """
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -28,6 +29,8 @@ from pipeline.results import Result
 
 REFRESHES_PER_S = 4
 BAR_CELLS = 20
+MOST_LINES = 16
+"""Of running jobs: a cluster may run more than a terminal has lines for."""
 GAP_CELLS = 2
 
 _STYLES = {"ok": "green", "failed": "red", "timed_out": "red", "skipped": "yellow"}
@@ -62,16 +65,17 @@ class _Part:
 
 
 class LiveWatcher:
-    """A host.watcher.Watcher for a terminal: while something is prepared or runs, the last two lines are rewritten."""
+    """A host.watcher.Watcher for a terminal: while something is prepared or runs, the last lines are rewritten."""
 
     def __init__(self, stream: TextIO = sys.stderr, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = Console(
             file=stream, force_terminal=True, force_interactive=True, markup=False, emoji=False, highlight=False
         )
         self._clock = clock
-        # replaced as a whole, never changed: the display's own thread and the launcher's read and set them
+        # replaced as a whole, never changed, since the display's own thread reads them; jobs' threads set them in turn
         self._step: _Step | None = None
-        self._running: Running | None = None
+        self._running: Mapping[int, Running] = {}
+        self._lock = Lock()
         self._jobs: tuple[Queued, ...] = ()
         self._ended: tuple[str, ...] = ()
 
@@ -98,22 +102,23 @@ class LiveWatcher:
             with self._display():
                 yield
         finally:
-            self._running = None
+            self._running = {}
 
-    def started(self, experiment: str, number: int, total: int) -> None:
-        job = self._jobs[number - 1] if self._jobs else Queued(experiment)
-        self._running = Running(job, number, total, self._clock())
+    def started(self, number: int) -> None:
+        begun = Running(self._jobs[number - 1], number, len(self._jobs), self._clock())
+        with self._lock:
+            self._running = {**self._running, number: begun}
 
-    def progress(self, line: ProgressLine) -> None:
-        running = self._running
-        if running:
-            self._running = running.after(line, self._clock())
+    def progress(self, number: int, line: ProgressLine) -> None:
+        with self._lock:
+            if number in self._running:  # a last line can come after the job's end
+                self._running = {**self._running, number: self._running[number].after(line, self._clock())}
 
-    def finished(self, result: Result, kept: bool) -> None:
-        running, self._running = self._running, None
-        self._ended = (*self._ended, "kept" if kept else result.status.replace("_", " "))
-        if running is None:
-            return
+    def finished(self, number: int, result: Result, kept: bool) -> None:
+        with self._lock:
+            running = self._running[number]
+            self._running = {other: job for other, job in self._running.items() if other != number}
+            self._ended = (*self._ended, "kept" if kept else result.status.replace("_", " "))
         took = "" if kept or result.status == "skipped" else f" ({duration(self._clock() - running.began_s)})"
         name = job_name(running.job, running.number, running.total)
         self._line(f"{name}: {outcome(result, kept)}{took}", "dim" if kept else _STYLES[result.status])
@@ -142,11 +147,10 @@ class LiveWatcher:
         step, running, now_s = self._step, self._running, self._clock()
         if step:
             return _cut(f"preparing {step.what} … {duration(now_s - step.began_s)}")
-        if running is None:
+        if not running:
             return ""
-        return Group(
-            _on_one_line(_parts(running, now_s), self._console.width), _queue(running, self._jobs, self._ended)
-        )
+        lines = [_on_one_line(_parts(job, now_s), self._console.width) for job in running.values()]
+        return Group(*lines[:MOST_LINES], _queue(max(running), len(lines) - MOST_LINES, self._jobs, self._ended))
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(presentable(text), style=style), soft_wrap=True)
@@ -200,11 +204,12 @@ def _on_one_line(parts: Sequence[_Part], width: int) -> Grid:
     return grid
 
 
-def _queue(running: Running, jobs: Sequence[Queued], ended: Sequence[str]) -> Text:
-    """How many jobs ended in which way, and which come next."""
+def _queue(last: int, hidden: int, jobs: Sequence[Queued], ended: Sequence[str]) -> Text:
+    """How many jobs ended in which way, how many more run than are shown, and which come after the last that runs."""
     tally = ", ".join(f"{count} {word}" for word, count in Counter(ended).items())
-    following = ", ".join(job.experiment for job in jobs[running.number :])
-    return _cut(" · ".join(filter(None, [tally, following and f"next: {following}"])), "dim")
+    more = f"{hidden} more run" if hidden > 0 else ""
+    following = ", ".join(job.experiment for job in jobs[last:])
+    return _cut(" · ".join(filter(None, [more, tally, following and f"next: {following}"])), "dim")
 
 
 def _cut(text: str, style: str = "") -> Text:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import TextIO
 
 from pipeline.figures import one_line, printable, speed
@@ -18,8 +19,8 @@ class LineWatcher:
     def __init__(self, stream: TextIO = sys.stderr) -> None:
         self._stream = stream
         self._jobs: Sequence[Queued] = ()
-        self._job = ""
-        self._phase = ""
+        self._phases: dict[int, str] = {}
+        self._lock = Lock()
 
     def note(self, text: str) -> None:
         self._line(text)
@@ -35,21 +36,24 @@ class LineWatcher:
         self._jobs = jobs
         return nullcontext()
 
-    def started(self, experiment: str, number: int, total: int) -> None:
-        job = self._jobs[number - 1] if self._jobs else Queued(experiment)
-        self._job, self._phase = job_name(job, number, total), ""
+    def started(self, number: int) -> None:
+        self._phases[number] = ""
 
-    def progress(self, line: ProgressLine) -> None:
-        if line.phase != self._phase:
-            self._line(f"{self._job}: {line.phase}")
-        self._phase = line.phase
+    def progress(self, number: int, line: ProgressLine) -> None:
+        if line.phase != self._phases[number]:
+            self._line(f"{self._job(number)}: {line.phase}")
+        self._phases[number] = line.phase
 
-    def finished(self, result: Result, kept: bool) -> None:
-        self._line(f"{self._job}: {outcome(result, kept)}")
+    def finished(self, number: int, result: Result, kept: bool) -> None:
+        self._line(f"{self._job(number)}: {outcome(result, kept)}")
+
+    def _job(self, number: int) -> str:
+        return job_name(self._jobs[number - 1], number, len(self._jobs))
 
     def _line(self, text: str) -> None:
-        self._stream.write(presentable(text) + "\n")
-        self._stream.flush()
+        with self._lock:
+            self._stream.write(presentable(text) + "\n")
+            self._stream.flush()
 
 
 def job_name(job: Queued, number: int, total: int) -> str:

@@ -10,12 +10,15 @@ from pipeline.results import Environment
 from pipeline.spec import HostFacts
 
 
-def capture(device: Device, host: HostFacts, throttled: tuple[str, ...] | None = None) -> Environment:
+def capture(
+    device: Device, host: HostFacts, throttled: tuple[str, ...] | None = None, count: int | None = None
+) -> Environment:
     """The environment of this process. The GPU's fields are filled for a job that uses one.
 
+    count: how many of the GPUs that are seen it computes on; None for all.
     throttled: what the driver held its clocks down for in the timed section; None where that can't be told.
     """
-    gpus = detect_gpus() if device == "cuda" else []
+    gpus = detect_gpus()[:count] if device == "cuda" else []
     first = gpus[0] if gpus else None
     return Environment(
         gpu_name=first.name if first else None,
@@ -34,4 +37,5 @@ def capture(device: Device, host: HostFacts, throttled: tuple[str, ...] | None =
         git_dirty=host.git_dirty,
         host_os=host.os,
         throttled=throttled,
+        gpu_uuids=tuple(gpu.uuid for gpu in gpus),
     )

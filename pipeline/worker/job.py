@@ -55,6 +55,6 @@ def failed_result(job: Job, error: PhaseError) -> Result:
         status="failed",
         failure=Failure(found.class_, error.phase, f"{type(cause).__name__}: {cause}", found.fix),
         settings=settings_asked(job),
-        environment=environment.capture(job.gpu.device, job.host),
+        environment=environment.capture(job.gpu.device, job.host, count=job.gpus),
         finished_at=now_utc(),
     )

@@ -87,7 +87,7 @@ def make_result(
     speed, and neither have its parts: two attempts, one of them of unknown length, are no measurement. Each document's
     own times stay in documents.jsonl. rates: as measured here.
     """
-    where = dataclasses.replace(environment.capture(job.gpu.device, job.host, _throttled(ran)), rates=rates)
+    where = dataclasses.replace(environment.capture(job.gpu.device, job.host, _throttled(ran), job.gpus), rates=rates)
     timing = _timing(ran, resumed, score_s)
     listed, measured = (
         roofline.for_documents(job, samples, found, where.memory_bytes, timing.generate_s)

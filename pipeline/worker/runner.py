@@ -102,7 +102,7 @@ def _run_engine(job: Job, roots: Roots, chosen: Sequence[Document], earlier: Ear
     folder = roots.results / job.folder
     with ExitStack() as stack:
         with _phase("load"):
-            meter = stack.enter_context(device_meter(job.gpu.device))
+            meter = stack.enter_context(device_meter(job.gpu.device, job.gpus))
             setup = make_setup(job, roots, chosen, batches)
             loading = time.perf_counter()
             backend = stack.enter_context(closing(create_backend(job.backend, setup)))  # imports the engine, or part

@@ -37,8 +37,9 @@ class DeviceMeter:
 
 
 @contextmanager
-def device_meter(device: Device) -> Iterator[DeviceMeter]:
-    """On a GPU: what the device holds beyond what it held at the start, and the driver's energy counter.
+def device_meter(device: Device, count: int = 1) -> Iterator[DeviceMeter]:
+    """On GPUs: what the first so many hold together beyond what they held at the start, and the sum of their energy
+    counters.
 
     On a CPU: the resident memory of this process and its descendants; pages that they share count once for each.
     """
@@ -46,24 +47,37 @@ def device_meter(device: Device) -> Iterator[DeviceMeter]:
         yield DeviceMeter(ProcessTree(os.getpid()).rss_bytes, lambda: None)
         return
     with nvml() as library:
-        gpus = detect_gpus()
+        gpus = detect_gpus()[:count]
         if library is None or not gpus:
             yield DeviceMeter(lambda: None, lambda: None)
             return
-        handle = library.nvmlDeviceGetHandleByUUID(gpus[0].uuid)
-        before = library.nvmlDeviceGetMemoryInfo(handle).used
+        handles = [library.nvmlDeviceGetHandleByUUID(gpu.uuid) for gpu in gpus]
+
+        def used_bytes() -> int:
+            return sum(library.nvmlDeviceGetMemoryInfo(handle).used for handle in handles)
+
+        before = used_bytes()
         yield DeviceMeter(
-            lambda: library.nvmlDeviceGetMemoryInfo(handle).used - before,
-            lambda: _energy_j(library, handle),
-            lambda: clocks.throttling(library, handle),
+            lambda: used_bytes() - before,
+            lambda: _energy_j(library, handles),
+            lambda: _throttling(library, handles),
         )
 
 
-def _energy_j(library: Any, handle: Any) -> float | None:
+def _energy_j(library: Any, handles: Sequence[Any]) -> float | None:
     try:
-        return float(library.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000  # the driver counts millijoules
+        millijoules = [library.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in handles]
     except library.NVMLError:
         return None  # GPUs before Volta have no counter
+    return float(sum(millijoules)) / 1000
+
+
+def _throttling(library: Any, handles: Sequence[Any]) -> Sequence[str] | None:
+    """The reasons of any of them; None where one can't tell."""
+    told = [clocks.throttling(library, handle) for handle in handles]
+    if any(reasons is None for reasons in told):
+        return None
+    return tuple(dict.fromkeys(reason for reasons in told for reason in reasons or ()))
 
 
 class PeakSampler:

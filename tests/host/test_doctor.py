@@ -72,19 +72,19 @@ def test_a_driver_older_than_every_variant_skips_the_experiment() -> None:
 
 def test_a_gpu_that_is_only_named_fails_and_its_driver_is_unknown() -> None:
     named = replace(A100, driver=None, uuid=None, present=False)
-    checks = examined(named, make_facts(card=None))
+    checks = examined(named, make_facts(cards=()))
     assert one(checks, "gpu", "a100").status == "fail"
     assert set(statuses(checks, "driver").values()) == {"unknown"}
 
 
 def test_others_on_the_gpu_are_named() -> None:
     card = Card(40 * GIB, 20 * GIB, (GpuProcess(4242, "python", 19 * GIB),), "shared")
-    found = one(examined(A100, make_facts(card=card)), "gpu", "other processes")
+    found = one(examined(A100, make_facts(cards=(card,))), "gpu", "other processes")
     assert (found.status, found.message) == ("warn", "in use by process 4242 (python, 19.00 GiB)")
 
 
 def test_a_process_that_can_not_be_seen_still_holds_its_memory() -> None:
-    found = one(examined(A100, make_facts(card=Card(40 * GIB, 20 * GIB, (), "shared"))), "gpu", "other processes")
+    found = one(examined(A100, make_facts(cards=(Card(40 * GIB, 20 * GIB, (), "shared"),))), "gpu", "other processes")
     assert found.status == "warn"
     assert "20.00 GiB are in use" in found.message
 
@@ -93,26 +93,26 @@ def test_a_gpu_for_no_process_or_for_anothers_alone_stops_what_needs_it() -> Non
     taken = Card(40 * GIB, GIB, (GpuProcess(1),), "exclusive")
     for card in (replace(taken, mode="prohibited"), taken):
         session = make_session(A100)
-        checks = examine(session, make_request(session), make_facts(card=card))
+        checks = examine(session, make_request(session), make_facts(cards=(card,)))
         assert one(checks, "gpu", "compute mode").status == "fail"
         left = [item for item in without_hopeless(session.planned, checks) if isinstance(item, Selected)]
         assert [item.experiment.name for item in left] == ["lead-3"]
 
 
 def test_exclusive_mode_with_nobody_there_passes() -> None:
-    alone = make_facts(card=Card(40 * GIB, 0, (), "exclusive"))
+    alone = make_facts(cards=(Card(40 * GIB, 0, (), "exclusive"),))
     assert one(examined(A100, alone), "gpu", "compute mode").status == "pass"
 
 
 def test_what_the_driver_does_not_tell_is_unknown() -> None:
-    checks = examined(A100, make_facts(card=Card()))
+    checks = examined(A100, make_facts(cards=(Card(),)))
     assert statuses(checks, "gpu")["other processes"] == statuses(checks, "gpu")["compute mode"] == "unknown"
 
 
 def test_a_card_whose_driver_is_silent_is_a_warning_where_no_device_was_asked_for() -> None:
     session = make_session(CPU, "none")
     session = replace(session, arguments=replace(session.arguments, gpu="auto"))
-    checks = examine(session, None, make_facts(card=None, silent_card=True))
+    checks = examine(session, None, make_facts(cards=(), silent_card=True))
     assert statuses(checks, "gpu") == {"driver": "warn"}
 
 
@@ -195,6 +195,6 @@ def test_folders_that_can_not_be_written_to_fail_where_something_has_to_be_writt
 
 def test_limits_count_for_processes_and_not_for_containers() -> None:
     session = make_session(CPU, "none", launcher="process")
-    facts = make_facts(docker=None, card=None, limits=Limits(64 * 10**6, 256))
+    facts = make_facts(docker=None, cards=(), limits=Limits(64 * 10**6, 256))
     assert statuses(examine(session, None, facts), "limits") == {"/dev/shm": "warn", "open files": "warn"}
     assert statuses(examined(CPU, facts, "none"), "limits") == {}

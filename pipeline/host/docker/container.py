@@ -38,7 +38,8 @@ class Bind:
 class ContainerSpec:
     """All that a container gets; what is not here it has not.
 
-    user: "uid:gid". gpus: UUIDs of the GPUs that it sees, empty for all, None for none. memory_bytes: more and the
+    user: "uid:gid". gpus: UUIDs of the GPUs that it sees, empty for all, None for none. cores: that it
+    runs on; empty for all. memory_bytes: more and the
     kernel ends it; None sets no limit. pids: the most processes and threads. tmp_bytes: the size of its /tmp, the only
     place outside the mounts that can be written to. log_bytes: the most that the engine keeps of its output.
     """
@@ -50,6 +51,7 @@ class ContainerSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     gpus: Sequence[str] | None = None
+    cores: Sequence[int] = ()
     network: bool = False
     memory_bytes: int | None = None
     pids: int = 16384

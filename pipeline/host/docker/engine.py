@@ -312,6 +312,7 @@ def settings(spec: ContainerSpec) -> dict[str, Any]:
         "user": spec.user,
         "mounts": [Mount(bind.target, str(bind.source), "bind", read_only=not bind.writable) for bind in spec.binds],
         "device_requests": [] if spec.gpus is None else [_gpu_request(spec.gpus)],
+        "cpuset_cpus": ",".join(map(str, spec.cores)) or None,
         "network_mode": "bridge" if spec.network else "none",
         "read_only": True,
         # executable, since kernels are compiled to shared libraries there

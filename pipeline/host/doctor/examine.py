@@ -47,10 +47,10 @@ def examine(session: Session, request: Request | None, facts: Facts) -> list[Che
     """All checks but the documents', over the facts of any machine."""
     arguments, hardware = session.arguments, session.hardware
     selected = [item for item in session.planned if isinstance(item, Selected)]
-    checks = gpu_checks(hardware, arguments.gpu, facts.card, facts.silent_card, selected)
+    checks = gpu_checks(hardware, arguments.gpu, facts.cards, facts.silent_card, selected)
     if facts.docker is not None:
         insisted = arguments.launcher == "docker"
-        checks += docker_checks(facts.docker, insisted=insisted, gpu=hardware.uuid is not None)
+        checks += docker_checks(facts.docker, insisted=insisted, gpu=bool(hardware.uuids))
     if facts.builds:
         checks += builder_checks(facts.builder_fault, facts.builds)
     checks += driver_checks(hardware, selected)

@@ -9,7 +9,7 @@ from pipeline.gpus import detect_gpus
 from pipeline.host.doctor.containers import DockerFacts, builder_fault, read_docker
 from pipeline.host.doctor.disk import Need, Place, find_place
 from pipeline.host.doctor.folders import Limits, is_writable, read_limits
-from pipeline.host.doctor.gpu import Card, has_nvidia_card, read_card
+from pipeline.host.doctor.gpu import Card, has_nvidia_card, read_cards
 from pipeline.host.doctor.hub import Gated, ask
 from pipeline.host.doctor.memory import Memory, main_memory
 from pipeline.host.doctor.missing import IMAGES, find_missing, prepared_bytes, repositories_to_fetch
@@ -31,7 +31,7 @@ class Facts:
     needs: Mapping[str, Sequence[Need]] = field(default_factory=dict)
     writable: Mapping[str, bool] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    card: Card | None = None
+    cards: Sequence[Card] = ()
     silent_card: bool = False
     docker: DockerFacts | None = None
     builds: tuple[str, ...] = ()
@@ -51,14 +51,14 @@ def gather(session: Session, dataset: Dataset | NotPrepared | None) -> Facts:
     if session.launcher.name == "docker":
         root = docker.data_root if docker else None
         places[IMAGES] = Place(Path(IMAGES), None, None) if root is None else find_place(Path(root), must_exist=True)
-    card = None if session.hardware.uuid is None else read_card(session.hardware.uuid)
+    cards = read_cards(session.hardware.uuids)
     return Facts(
-        memory=_device_memory(session, card),
+        memory=_device_memory(session, cards),
         places=places,
         needs=needs,
         writable={name: is_writable(folders[name]) for name in ("results", "cache")},
         limits=read_limits(),
-        card=card,
+        cards=cards,
         silent_card=session.hardware.gpu.device == "cpu" and not detect_gpus() and has_nvidia_card(),
         docker=docker,
         builds=() if arguments.pull else builds,
@@ -68,11 +68,12 @@ def gather(session: Session, dataset: Dataset | NotPrepared | None) -> Facts:
     )
 
 
-def _device_memory(session: Session, card: Card | None) -> Memory:
+def _device_memory(session: Session, cards: Sequence[Card]) -> Memory:
     hardware = session.hardware
     if hardware.gpu.device == "cpu":
         return main_memory()
-    if card is not None and card.memory_bytes is not None:
-        return Memory((card.memory_bytes,), card.used_bytes or 0)
+    sizes = {card.memory_bytes for card in cards if card.memory_bytes is not None}
+    if sizes:
+        return Memory(tuple(sizes), max(card.used_bytes or 0 for card in cards))
     listed = session.catalog.gpus.get(hardware.gpu.name)
     return Memory(tuple(round(size * GIB) for size in listed.memory_gib) if listed else ())

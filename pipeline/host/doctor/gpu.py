@@ -22,19 +22,30 @@ EXCLUSIVE_MEND = "set it back with `nvidia-smi --compute-mode=0` as root"
 
 @dataclass(frozen=True)
 class Card:
-    """The run's GPU as its driver has it now. used_bytes: by whomever. None: can't be told."""
+    """One of the run's GPUs as its driver has it now. number: nvidia-smi's, where there are several. used_bytes: by
+    whomever. None: can't be told."""
 
     memory_bytes: int | None = None
     used_bytes: int | None = None
     processes: tuple[GpuProcess, ...] = ()
     mode: ComputeMode | None = None
+    number: int | None = None
 
 
-def read_card(uuid: str) -> Card:
-    """Ask the driver."""
+def read_cards(uuids: Sequence[str]) -> tuple[Card, ...]:
+    """Ask the driver for each."""
     with nvml():  # held over all questions: without a persistence daemon each start of the driver takes a second
-        total = next((gpu.memory_bytes for gpu in detect_gpus() if gpu.uuid == uuid), None)
-        return Card(total, used_memory_bytes(uuid), tuple(processes_on(uuid)), compute_mode(uuid))
+        found = {gpu.uuid: gpu for gpu in detect_gpus()}
+        return tuple(
+            Card(
+                found[uuid].memory_bytes if uuid in found else None,
+                used_memory_bytes(uuid),
+                tuple(processes_on(uuid)),
+                compute_mode(uuid),
+                found[uuid].index if uuid in found and len(uuids) > 1 else None,
+            )
+            for uuid in uuids
+        )
 
 
 def has_nvidia_card(devices: Path = PCI_DEVICES) -> bool:
@@ -46,24 +57,22 @@ def has_nvidia_card(devices: Path = PCI_DEVICES) -> bool:
 
 
 def gpu_checks(
-    hardware: Hardware, asked: str, card: Card | None, silent_card: bool, planned: Sequence[Selected]
+    hardware: Hardware, asked: str, cards: Sequence[Card], silent_card: bool, planned: Sequence[Selected]
 ) -> list[Check]:
-    """asked: as --gpu had it. card: None where no GPU was found. silent_card: see has_nvidia_card."""
+    """asked: as --gpu had it. cards: none where no GPU was found. silent_card: see has_nvidia_card."""
     if hardware.gpu.device == "cpu":
         if asked == AUTO and silent_card:
             message = "an NVIDIA GPU is in this machine and its driver doesn't answer, so all is for the CPU"
             return [Check("gpu", "driver", "warn", message, "mend the driver until nvidia-smi lists the GPU")]
         return [Check("gpu", hardware.gpu.name, "pass", f"runs on the CPU: {hardware.gpu.found}")]
-    if card is None:
+    if not cards:
         message = "not found on this machine; what follows is for one as gpus.yaml lists it"
         return [Check("gpu", hardware.gpu.name, "fail", message, "take --gpu auto, or run this on the GPU's machine")]
-    size = "" if card.memory_bytes is None else f", {gib(card.memory_bytes)} GiB"
-    found = f"{hardware.description}{size}, driver {hardware.driver}"
-    return [
-        Check("gpu", hardware.gpu.name, "pass", found),
-        _use(card),
-        _mode(card, tuple(item.experiment.name for item in planned if item.variant.device == "cuda")),
-    ]
+    size = "" if cards[0].memory_bytes is None else f", {gib(cards[0].memory_bytes)} GiB"
+    found = f"{hardware.description}{size}, driver {hardware.driver}{f'; {len(cards)} of them' * (len(cards) > 1)}"
+    on_gpu = tuple(item.experiment.name for item in planned if item.variant.device == "cuda")
+    of_each = [check for card in cards for check in (_use(card), _mode(card, on_gpu))]
+    return [Check("gpu", hardware.gpu.name, "pass", found), *of_each]
 
 
 def driver_checks(hardware: Hardware, planned: Sequence[Selected]) -> list[Check]:
@@ -92,7 +101,8 @@ def _driver(hardware: Hardware, item: Selected) -> Check:
 
 
 def _use(card: Card) -> Check:
-    check, subject, mend = "gpu", "other processes", "end them or wait: a shared GPU makes timings worthless"
+    check, subject = "gpu", f"other processes{_of(card)}"
+    mend = "end them or wait: a shared GPU makes timings worthless"
     if card.processes:
         return Check(check, subject, "warn", f"in use by {', '.join(map(_describe, card.processes))}", mend)
     if card.used_bytes is None:
@@ -104,7 +114,7 @@ def _use(card: Card) -> Check:
 
 
 def _mode(card: Card, stops: tuple[str, ...]) -> Check:
-    check, subject = "gpu", "compute mode"
+    check, subject = "gpu", f"compute mode{_of(card)}"
     if card.mode is None:
         return Check(check, subject, "unknown", "the driver doesn't tell it")
     if card.mode == "prohibited":
@@ -113,6 +123,10 @@ def _mode(card: Card, stops: tuple[str, ...]) -> Check:
         message = f"exclusive, and {_describe(card.processes[0])} has the GPU"
         return Check(check, subject, "fail", message, f"end that process, or {EXCLUSIVE_MEND}", stops)
     return Check(check, subject, "pass", card.mode)
+
+
+def _of(card: Card) -> str:
+    return "" if card.number is None else f" of GPU {card.number}"
 
 
 def _describe(process: GpuProcess) -> str:

@@ -21,11 +21,12 @@ cache. fetch: that, with the network and the Hub's token."""
 
 @dataclass(frozen=True)
 class Place:
-    """The GPUs that a command sees. gpus: how many it needs, none on a CPU. uuids: which ones; empty where the launcher
-    finds them itself, on a cluster say, or where there is one to choose from."""
+    """What a command computes on. gpus: how many it needs, none on a CPU. uuids: which ones it sees; empty where the
+    launcher finds them itself, on a cluster say. cores: that it is bound to; empty for all."""
 
     gpus: int = 0
     uuids: tuple[str, ...] = ()
+    cores: tuple[int, ...] = ()
 
 
 ANYWHERE = Place()

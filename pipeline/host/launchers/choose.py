@@ -29,7 +29,7 @@ def open_launcher(arguments: Arguments, catalog: Catalog, hardware: Hardware) ->
         if arguments.launcher == "docker":
             raise
         return process, f"launcher process, since {error}"
-    if arguments.launcher == "auto" and hardware.uuid is not None and not docker.engine.facts.gpus:
+    if arguments.launcher == "auto" and hardware.uuids and not docker.engine.facts.gpus:
         return process, "launcher process, since Docker can't reach the GPU (no NVIDIA Container Toolkit)"
     return docker, None
 
@@ -42,7 +42,7 @@ def _docker(arguments: Arguments, catalog: Catalog, hardware: Hardware) -> Docke
         cache=arguments.cache,
         results=arguments.results,
         build_options=BuildOptions.from_environment(variants),
-        gpu=hardware.uuid,
+        gpus=hardware.uuids,
         gpu_name=_gpu_name(hardware),
         digests=read_digests() if arguments.pull else None,
         registry=arguments.registry,

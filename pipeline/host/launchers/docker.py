@@ -25,12 +25,13 @@ from pipeline.host.docker.engine import Container, Engine, EngineError
 from pipeline.host.docker.images import PREFIX, reference
 from pipeline.host.docker.supply import Supply
 from pipeline.host.environments import compile_cache_folder
-from pipeline.host.launchers import Exit, OnLine, Work
+from pipeline.host.launchers import ANYWHERE, Exit, OnLine, Place, Work
 from pipeline.host.launchers.pump import Log, on_both, pump, without_secrets
 from pipeline.host.leftovers import kill_orphans
 from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
 from pipeline.host.owner import is_gone, this_process
 from pipeline.host.page_cache import files_below
+from pipeline.host.stopping import Stop
 from pipeline.spec import JobWeights
 
 GRACE_S = 20.0
@@ -52,8 +53,8 @@ LOG_LABEL = f"{PREFIX}.log"
 class DockerLauncher:
     """Runs images as containers; data and cache are mounted read-only, results for writing.
 
-    gpu, gpu_name: the UUID of the run's GPU and what its driver calls it, None where none was found. digests, registry,
-    revision: see Supply.
+    gpus: the UUIDs of the run's GPUs, of which what has no place of its own sees the first. gpu_name: what their driver
+    calls them; None where none was found. digests, registry, revision: see Supply.
     """
 
     engine: Engine
@@ -61,7 +62,7 @@ class DockerLauncher:
     cache: Path
     results: Path
     build_options: BuildOptions = field(default_factory=BuildOptions)
-    gpu: str | None = None
+    gpus: tuple[str, ...] = ()
     gpu_name: str | None = None
     digests: Digests | None = None
     registry: str | None = None
@@ -80,7 +81,7 @@ class DockerLauncher:
             return "runs in no container (its image.yaml names no base)"
         if facts.architecture not in ARCHITECTURES:
             return f"its lock is for x86-64, the Docker engine is on {facts.architecture}"
-        if variant.device == "cuda" and self.gpu is not None and not facts.gpus:
+        if variant.device == "cuda" and self.gpus and not facts.gpus:
             return "Docker can't reach the GPU; install the NVIDIA Container Toolkit and restart Docker"
         return None
 
@@ -135,6 +136,8 @@ class DockerLauncher:
         on_line: OnLine,
         limits: Limits = NO_LIMITS,
         work: Work = "job",
+        place: Place = ANYWHERE,
+        stop: Stop | None = None,
     ) -> Exit:
         """Run the image with these arguments. Its container is gone when this returns or raises; its log is kept.
 
@@ -144,10 +147,10 @@ class DockerLauncher:
         with Log(log) as output:
             try:
                 with (
-                    self.spec(image, variant, arguments, log, work) as spec,
+                    self.spec(image, variant, arguments, log, work, place) as spec,
                     self.engine.container(spec) as container,
                 ):
-                    ended = self._follow(container, output, on_line, limits)
+                    ended = self._follow(container, output, on_line, limits, stop or Stop())
             except EngineError as error:
                 output.write(f"Docker: {error}\n".encode())
                 ended = Exit(REFUSED, message=str(error))
@@ -155,7 +158,13 @@ class DockerLauncher:
 
     @contextlib.contextmanager
     def spec(
-        self, image: Image, variant: Variant, arguments: Sequence[str], log: Path, work: Work
+        self,
+        image: Image,
+        variant: Variant,
+        arguments: Sequence[str],
+        log: Path,
+        work: Work,
+        place: Place = ANYWHERE,
     ) -> Iterator[ContainerSpec]:
         """All that the job's container gets. Its files are there, and the image is found, as long as this is open."""
         found = self.supply.found(image, variant)
@@ -181,7 +190,8 @@ class DockerLauncher:
                 user=caller(self.engine.facts.rootless),
                 environment=environment,
                 labels={OWNER_LABEL: this_process(), RUN_LABEL: self._run_of(log), LOG_LABEL: str(log)},
-                gpus=([self.gpu] if self.gpu else []) if variant.device == "cuda" else None,
+                gpus=(place.uuids or self.gpus[:1]) if variant.device == "cuda" else None,
+                cores=place.cores,
                 network=work == "fetch",
                 memory_bytes=memory_limit(),
             )
@@ -199,19 +209,20 @@ class DockerLauncher:
                 folder.mkdir(parents=True, exist_ok=True)
         return [Bind(folder, f"/cache/{folder.name}") for folder in folders if folder.is_dir()]
 
-    def _follow(self, container: Container, output: Log, on_line: OnLine, limits: Limits) -> Exit:
+    def _follow(self, container: Container, output: Log, on_line: OnLine, limits: Limits, stop: Stop) -> Exit:
         watchdog = Watchdog(limits, container.cpu_seconds)
         lines = whole_lines(container.start())
         reader = threading.Thread(target=pump, args=(lines, output, on_both(watchdog.line, on_line)), daemon=True)
         try:
             reader.start()  # in here, since an interrupt can come before it returns
             while (code := container.wait(TICK_S)) is None:
+                stop.check()
                 exceeded = watchdog.expired()
                 if exceeded:
-                    return Exit(_signed(_end(container)), timed_out=True, message=exceeded)
+                    return Exit(_signed(_end(container, stop)), timed_out=True, message=exceeded)
             return Exit(_signed(code), message=container.fate())
         except BaseException:
-            _end(container)
+            _end(container, stop)
             raise
         finally:
             if reader.ident is not None:
@@ -248,11 +259,18 @@ def whole_lines(stream: Iterator[tuple[bytes | None, bytes | None]]) -> Iterator
     yield from (line + b"\n" for line in rest if line)
 
 
-def _end(container: Container) -> int:
+def _end(container: Container, stop: Stop) -> int:
     """Ask it to end; kill it if it doesn't in time or the user insists with a second interrupt. Returns its status."""
-    try:
-        container.stop(GRACE_S)
-    except (EngineError, KeyboardInterrupt):
+
+    def ask() -> None:
+        with contextlib.suppress(EngineError):
+            container.stop(GRACE_S)
+
+    asking = threading.Thread(target=ask, daemon=True)  # it returns when the container has ended, interrupt or not
+    with contextlib.suppress(KeyboardInterrupt):  # in the main thread, where weights are prepared
+        asking.start()
+        stop.patience(lambda: not asking.is_alive(), GRACE_S)
+    if container.wait(TICK_S) is None:
         container.kill()
     code = container.wait(GRACE_S)
     return KILLED if code is None else code

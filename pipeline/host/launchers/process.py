@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from typing import Literal
 from pipeline.current import missing_engine
 from pipeline.entries import Image, Variant
 from pipeline.files import holds_anything
+from pipeline.gpus import VISIBLE, indices_of
 from pipeline.host.environments import (
     compile_cache_folder,
     ensure_environment,
@@ -26,12 +27,13 @@ from pipeline.host.environments import (
     process_environment,
     python_of,
 )
-from pipeline.host.launchers import Exit, OnLine, Work
+from pipeline.host.launchers import ANYWHERE, Exit, OnLine, Place, Work
 from pipeline.host.launchers.pump import Log, on_both, pump
 from pipeline.host.leftovers import OWNER_VARIABLE, cpu_seconds, kill_job, kill_orphans, owner_of_job
 from pipeline.host.limits import NO_LIMITS, TICK_S, Limits, Watchdog
 from pipeline.host.owner import this_process
 from pipeline.host.page_cache import files_below, libraries_below
+from pipeline.host.stopping import Stop
 from pipeline.spec import JobWeights
 
 GRACE_S = 20.0
@@ -110,34 +112,39 @@ class ProcessLauncher:
         on_line: OnLine,
         limits: Limits = NO_LIMITS,
         work: Work = "job",
+        place: Place = ANYWHERE,
+        stop: Stop | None = None,
     ) -> Exit:
         """Run `python -m pipeline` there. Nothing that it started is left when this returns or raises."""
         roots = ["--data", str(self.data), "--cache", str(self.cache), "--results", str(self.results)]
         owner = owner_of_job(this_process(), next(_job_numbers))
         watchdog = Watchdog(limits, lambda: cpu_seconds(owner))
+        stop = stop or Stop()
         with Log(log) as output:
-            process = subprocess.Popen(
-                [str(python_of(self.cache, image, variant)), "-m", "pipeline", *roots, *arguments],
-                cwd=log.parent if log.parent.is_dir() else None,
-                env={
-                    **process_environment(self.cache, image, variant, network=work == "fetch", gpu=self.gpu_name),
-                    OWNER_VARIABLE: owner,
-                    "BENCHMARK_PARENT_PID": str(os.getpid()),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            with bound_to(place.cores):
+                process = subprocess.Popen(
+                    [str(python_of(self.cache, image, variant)), "-m", "pipeline", *roots, *arguments],
+                    cwd=log.parent if log.parent.is_dir() else None,
+                    env={
+                        **process_environment(self.cache, image, variant, network=work == "fetch", gpu=self.gpu_name),
+                        **_sees(place),
+                        OWNER_VARIABLE: owner,
+                        "BENCHMARK_PARENT_PID": str(os.getpid()),
+                    },
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             assert process.stdout is not None
             reader = threading.Thread(
                 target=pump, args=(process.stdout, output, on_both(watchdog.line, on_line)), daemon=True
             )
             try:
                 reader.start()  # in here, since an interrupt can come before it returns
-                ended = _wait(process, watchdog)
+                ended = _wait(process, watchdog, stop)
             except BaseException:
-                _terminate(process)
+                _terminate(process, stop)
                 raise
             finally:
                 kill_job(owner)  # engines' workers that left the group too
@@ -148,8 +155,28 @@ class ProcessLauncher:
         return replace(ended, log_fault=output.fault)
 
 
-def _wait(process: subprocess.Popen[bytes], watchdog: Watchdog) -> Exit:
-    """Until it ends or exceeds a limit. Waits in a thread, since a wait with a timeout polls beside the measuring."""
+def _sees(place: Place) -> dict[str, str]:
+    """The variables by which a job sees the GPUs of its place alone."""
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", VISIBLE: indices_of(place.uuids)} if place.uuids else {}
+
+
+@contextlib.contextmanager
+def bound_to(cores: Sequence[int]) -> Iterator[None]:
+    """What this thread starts in here runs on those cores alone; on any of its own where none are named."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)  # 0 is the calling thread; others stay where they are
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _wait(process: subprocess.Popen[bytes], watchdog: Watchdog, stop: Stop) -> Exit:
+    """Until it ends, exceeds a limit or is to stop. Waits in a thread, since a wait with a timeout polls beside the
+    measuring."""
     ended = threading.Event()
 
     def wait() -> None:
@@ -158,20 +185,21 @@ def _wait(process: subprocess.Popen[bytes], watchdog: Watchdog) -> Exit:
 
     threading.Thread(target=wait, daemon=True).start()
     while not ended.wait(TICK_S):
+        stop.check()
         exceeded = watchdog.expired()
         if exceeded:
-            return Exit(_terminate(process), timed_out=True, message=exceeded)
+            return Exit(_terminate(process, stop), timed_out=True, message=exceeded)
     return Exit(process.returncode)
 
 
-def _terminate(process: subprocess.Popen[bytes]) -> int:
+def _terminate(process: subprocess.Popen[bytes], stop: Stop) -> int:
     """Ask the job to end; kill it if it doesn't in time or the user insists with a second interrupt."""
     _signal_group(process, signal.SIGTERM)
-    try:
-        return process.wait(GRACE_S)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):  # in the main thread, where weights are prepared
+        stop.patience(lambda: process.poll() is not None, GRACE_S)
+    if process.poll() is None:
         _signal_group(process, signal.SIGKILL)
-        return process.wait()
+    return process.wait()
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -75,6 +75,15 @@ def compile_seconds(config: Any) -> float | None:
     return float(config.compilation_time + config.encoder_compilation_time)
 
 
+def of_all_workers(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One report of what its workers, one a GPU, say: the first one's, with the memory of all."""
+    together = {
+        name: None if any(report[name] is None for report in reports) else sum(report[name] for report in reports)
+        for name in ("weights_bytes", "kv_cache_bytes")
+    }
+    return {**reports[0], **together}
+
+
 def permit_amx() -> None:
     """Ask the system for AMX's tiles, where the processor has them.
 
@@ -107,7 +116,7 @@ class VllmBackend:
         if self._setup.device == "cpu":
             permit_amx()
         self._llm = LLM(**self._arguments)
-        [self._report, *_] = self._llm.collective_rpc("report_use")
+        self._report = of_all_workers(self._llm.collective_rpc("report_use"))
         self._require_device(self._report["device"])
 
     def _require_device(self, found: str) -> None:
@@ -210,6 +219,7 @@ class VllmBackend:
                 "gpu_memory_utilization": config.cache_config.gpu_memory_utilization,
                 "kv_cache_dtype": str(config.cache_config.cache_dtype),
                 "block_size": config.cache_config.block_size,
+                "tensor_parallel_size": config.parallel_config.tensor_parallel_size,
                 "enforce_eager": config.model_config.enforce_eager,
                 "compilation_mode": config.compilation_config.mode.name,
                 "enable_prefix_caching": config.cache_config.enable_prefix_caching,

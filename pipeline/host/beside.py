@@ -1,0 +1,28 @@
+"""Which jobs of a command run side by side."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+
+class Beside:
+    """Knows what runs, and tells each job of the others that ran at some time of it."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, tuple[str, set[str]]] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def running(self, number: int, experiment: str) -> Iterator[set[str]]:
+        """While a job runs: the experiments of the others, a set that grows with them."""
+        others: set[str] = set()
+        with self._lock:
+            for name, theirs in self._running.values():
+                others.add(name)
+                theirs.add(experiment)
+            self._running[number] = (experiment, others)
+        try:
+            yield others
+        finally:
+            with self._lock:
+                del self._running[number]

@@ -34,4 +34,5 @@ def capture(device: Device, host: HostFacts, throttled: tuple[str, ...] | None =
         git_dirty=host.git_dirty,
         host_os=host.os,
         throttled=throttled,
+        gpu_uuid=first.uuid if first else None,
     )

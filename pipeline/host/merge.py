@@ -27,6 +27,7 @@ from pipeline.spec import Job
 SETTINGS = ("dtype", "quantization", "attention", "batch_size_used")
 ENVIRONMENT = ("gpu_name", "driver_version", "cuda_version", "cpu", "python")
 """In what shards may differ that ought to be alike."""
+PACKAGES_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -216,9 +217,11 @@ def _differences(shards: Sequence[Result]) -> Iterator[str]:
         yield from _told(name, [getattr(shard.settings, name) for shard in shards])
     for name in ENVIRONMENT:
         yield from _told(name, [getattr(shard.environment, name) for shard in shards])
-    packages = [shard.environment.packages for shard in shards if shard.environment.packages]
-    for package in sorted(set().union(*packages)):
-        yield from _told(package, [there.get(package, "none") for there in packages])
+    installed = [shard.environment.packages for shard in shards if shard.environment.packages]
+    names = sorted(set().union(*installed))
+    if differing := [name for name in names if len({packages.get(name) for packages in installed}) > 1]:
+        more = ", …" if len(differing) > PACKAGES_SHOWN else ""
+        yield f"the shards differ in packages: {', '.join(differing[:PACKAGES_SHOWN])}{more}"
 
 
 def _told(name: str, values: Sequence[Any]) -> Iterator[str]:

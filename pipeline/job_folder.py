@@ -38,8 +38,7 @@ def begin(
     documents of a job that is to resume. A result is only set aside until there is another: see restore_interrupted.
     """
     folder = results / job.folder
-    _, unstarted = unstarted_job(item, request, hardware)
-    _remove(results / unstarted)
+    forget_unstarted(results, item, request, hardware)
     kept = {*keep, *([DOCUMENTS_FILE] if job.resume_documents else [])}
     aside = _aside(folder)
     if (folder / RESULT_FILE).exists() and not aside.exists():
@@ -56,6 +55,12 @@ def begin(
                 _remove(path)
     write_json(folder / JOB_FILE, codec.encode(job))
     return folder / JOB_FILE
+
+
+def forget_unstarted(results: Path, item: Selected, request: Request, hardware: Hardware) -> None:
+    """Remove what a job left that never came to start."""
+    _, unstarted = unstarted_job(item, request, hardware)
+    _remove(results / unstarted)
 
 
 def settle(results: Path, job: Job) -> None:

@@ -39,7 +39,7 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
         try:
             with clock.part("prepare"):
                 prepared = prepare(session, folder.path / "prepare", watcher)
-            seats = seats_of(session.hardware, watcher, shards=1, exclusive=arguments.exclusive)
+            seats = seats_of(session.hardware, watcher, shards=request.shards, exclusive=arguments.exclusive)
             execution = Execution(
                 launcher=session.launcher,
                 results=arguments.results,
@@ -50,7 +50,9 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
                 seats=seats,
                 clock=clock,
                 ahead=read_ahead.for_run(
-                    session.hardware, resumes=request.resume_documents, side_by_side=seats.at_once > 1
+                    session.hardware,
+                    resumes=request.resume_documents or request.shards > 1,
+                    side_by_side=seats.at_once > 1,
                 ),
             )
             yield Work(session, request, prepared, execution, folder, number)

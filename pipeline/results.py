@@ -27,6 +27,8 @@ RESULT_FILE = "result.json"
 DOCUMENTS_FILE = "documents.jsonl"
 REPEATS_FILE = "repeats.jsonl"
 LOG_FILE = "log.txt"
+IMPORTED = "imported"
+"""The field that tells a result.json made from old files (pipeline/legacy) from one that was measured."""
 LARGEST_DOCUMENTS_BYTES = 1 << 31
 """Of what is read at once."""
 LONGEST_LINE_BYTES = 1 << 28
@@ -197,6 +199,16 @@ def write_result(folder: Path, result: Result) -> None:
 
 def read_result(path: Path) -> Result:
     """Read one result.json. A UsageError names what is wrong; a newer schema version is refused with advice."""
+    value = read_versioned(path)
+    if IMPORTED in value:
+        raise UsageError(f"{path}: was imported from old files and not measured here; --report shows it")
+    if isinstance(value.get("failure"), dict) and "class" in value["failure"]:
+        value["failure"]["class_"] = value["failure"].pop("class")
+    return codec.decode(Result, value, str(path))
+
+
+def read_versioned(path: Path) -> dict[str, Any]:
+    """The fields of a result.json of this schema version, measured or imported; a UsageError for any other file."""
     value = read_json(path)
     if not isinstance(value, dict) or "schema_version" not in value:
         raise UsageError(f"{path}: not a result file (no schema_version); move it away or delete it")
@@ -205,9 +217,7 @@ def read_result(path: Path) -> Result:
             f"{path}: schema_version {shown(value['schema_version'])}, this version reads {SCHEMA_VERSION}; "
             "read it with the version that wrote it"
         )
-    if isinstance(value.get("failure"), dict) and "class" in value["failure"]:
-        value["failure"]["class_"] = value["failure"].pop("class")
-    return codec.decode(Result, value, str(path))
+    return value
 
 
 def document_line(document: DocumentResult | RepeatSample) -> str:

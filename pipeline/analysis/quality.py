@@ -101,11 +101,12 @@ class Means:
             empty_outputs=self._empty,
             hit_limit=self._cut,
             copied_outputs=self._copied,
-            settings=_settings(),
+            settings=scoring_settings(),
         )
 
 
-def _settings() -> Mapping[str, Any]:
+def scoring_settings() -> Mapping[str, Any]:
+    """With what scores are computed here, as Quality has it."""
     return {
         "library": "rouge-score",
         "version": version("rouge-score"),

@@ -1,45 +1,56 @@
-"""Where the time went, as the page's tables: what Markdown shows, in cells that sort."""
+"""Tables of the page that are what Markdown shows, in cells that sort: where the time went, and what was imported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report import times
+from pipeline.report import imported, times
 from pipeline.report.figures import UNKNOWN
 from pipeline.report.html.cells import Cell, unknown
 from pipeline.report.markup import Column
 from pipeline.report.model import Report
 
+LONGEST_WORD = 32
+"""Characters of a cell's text that stay on one line."""
+
 
 @dataclass(frozen=True)
-class TimeTable:
-    """headers: each with its unit, if it has one, and whether its cells are text."""
+class Sheet:
+    """headers: each with its unit, if it has one, and whether its cells are text. notes: sentences below."""
 
     heading: str
-    note: str
+    notes: tuple[str, ...]
     headers: tuple[tuple[str, str | None, bool], ...]
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def time_tables(report: Report) -> tuple[TimeTable, ...]:
+def time_sheets(report: Report) -> tuple[Sheet, ...]:
     """Of the jobs and of the commands; none where nothing is known. Columns without any figure are left out."""
     several = len(report.runs) > 1
     found = (
         ("Jobs", times.JOBS_NOTE, times.JOBS, report.job_times),
         ("Commands", times.COMMANDS_NOTE, times.COMMANDS, report.command_times),
     )
-    return tuple(_table(heading, note, several, columns, items) for heading, note, columns, items in found if items)
+    return tuple(
+        _sheet(heading, (note,), columns if several else columns[1:], items)
+        for heading, note, columns, items in found
+        if items
+    )
 
 
-def _table(heading: str, note: str, several: bool, columns: Sequence[Column[Any]], items: Sequence[Any]) -> TimeTable:
-    shown = [
-        column
-        for column in (columns if several else columns[1:])
-        if any(column.cell(item) != UNKNOWN for item in items)
-    ]
-    return TimeTable(
+def imported_sheet(report: Report) -> Sheet | None:
+    """What was imported, with what contradicts itself in it; None where nothing was."""
+    if not report.imported:
+        return None
+    notes = (*imported.NOTES, *imported.remarks(report.imported))
+    return _sheet(imported.HEADING, notes, imported.COLUMNS, report.imported)
+
+
+def _sheet(heading: str, notes: tuple[str, ...], columns: Sequence[Column[Any]], items: Sequence[Any]) -> Sheet:
+    shown = [column for column in columns if any(column.cell(item) != UNKNOWN for item in items)]
+    return Sheet(
         heading,
-        note,
+        notes,
         tuple((name[0].upper() + name[1:], unit or None, column.text) for column, name, unit in map(_parts, shown)),
         tuple(tuple(_cell(column.cell(item)) for column in shown) for item in items),
     )
@@ -57,4 +68,4 @@ def _cell(text: str) -> Cell:
     try:
         return Cell(text, float(plain))
     except ValueError:
-        return Cell(text, text)
+        return Cell(text, text, prose=len(text) > LONGEST_WORD)

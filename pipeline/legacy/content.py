@@ -1,0 +1,103 @@
+"""What stands in a pair's two files, field by field; what doesn't fit is an error that names the place."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pipeline import codec
+from pipeline.errors import UsageError
+from pipeline.plain import inside, parse_json, shown
+
+Fields = TypeVar("Fields", "OldDocument", "Totals")
+
+
+@dataclass(frozen=True)
+class OldDocument:
+    """One entry of a data file. Seconds of the document alone (inference_time) or of its whole batch.
+
+    num_doc_tokens: of the article, without the prompt around it.
+    """
+
+    url: str
+    gt_summary: str
+    pred_summary: str
+    inference_time: float | None = None
+    batch_inference_time: float | None = None
+    batch_id: int | None = None
+    num_doc_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """A results file. pred_score: ROUGE-1 F1, the median of a bootstrap over documents. Times are seconds."""
+
+    total_time: float | None = None
+    total_docs: int | None = None
+    avg_doc_per_sec: float | None = None
+    avg_sec_per_doc: float | None = None
+    avg_inf_time: float | None = None
+    avg_doc_tokens: float | None = None
+    pred_score: float | None = None
+
+
+def parse_documents(content: bytes, where: str) -> tuple[OldDocument, ...]:
+    """The entries of a data file. where: how errors name the file. Other fields than OldDocument's are passed over."""
+    value = parse_json(content, where)
+    if not isinstance(value, list) or not value:
+        raise UsageError(f"{where}: expected a list of documents, found {shown(value)}; take the file that was written")
+    documents = tuple(_parse(OldDocument, entry, inside(where, index)) for index, entry in enumerate(value))
+    places: dict[str, int] = {}
+    batches: dict[int, float] = {}
+    for index, document in enumerate(documents):
+        place = inside(where, index)
+        if not document.url.strip("/ ") or not document.gt_summary.strip():
+            field = "gt_summary" if document.url.strip("/ ") else "url"
+            raise UsageError(f"{place}.{field}: is empty; fill it, or remove the document")
+        if (first := places.setdefault(document.url, index)) != index:
+            raise UsageError(f"{place}.url: {shown(document.url)} stands in document {first} already; remove one")
+        _require_one_time(document, place, batches)
+    return documents
+
+
+def parse_totals(content: bytes, where: str) -> Totals:
+    """The fields of a results file; one that holds none of them is an error. where: how errors name the file."""
+    value = parse_json(content, where)
+    totals = _parse(Totals, value, where)
+    if totals == Totals():
+        names = ", ".join(field.name for field in dataclasses.fields(Totals))
+        raise UsageError(f"{where}: holds none of {names}; take the file that was written beside the data")
+    if totals.pred_score is not None and totals.pred_score > 1:
+        raise UsageError(f"{where}.pred_score: {totals.pred_score} is no F1, which is 0 to 1; mend the figure")
+    return totals
+
+
+def _parse(kind: type[Fields], value: Any, where: str) -> Fields:
+    """Those fields of the value that the type has; null is as good as missing. No figure may be below 0."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where}: expected fields, found {shown(value)}; take the file that was written")
+    known = {field.name: value[field.name] for field in dataclasses.fields(kind) if field.name in value}
+    try:
+        found = codec.decode(kind, known, where)
+    except UsageError as error:
+        raise UsageError(f"{error}; mend the field, or take the pair away") from error
+    for name, item in known.items():
+        if isinstance(item, int | float) and item < 0 and name != "batch_id":
+            raise UsageError(f"{where}.{name}: {shown(item)} is below 0; mend the figure, or remove the field")
+    return found
+
+
+def _require_one_time(document: OldDocument, where: str, batches: dict[int, float]) -> None:
+    """Raise UsageError for times that contradict each other. batches: the seconds of each so far, added to."""
+    seconds = document.batch_inference_time
+    if seconds is None:
+        return
+    if document.inference_time is not None:
+        raise UsageError(f"{where}: has inference_time and batch_inference_time; keep the one that was measured")
+    if document.batch_id is None:
+        raise UsageError(f"{where}.batch_id: is missing, so nothing says whose batch_inference_time it is; add it")
+    if (known := batches.setdefault(document.batch_id, seconds)) != seconds:
+        raise UsageError(
+            f"{where}.batch_inference_time: {seconds}, and {known} in an earlier document of batch "
+            f"{document.batch_id}; mend one of them"
+        )

@@ -13,6 +13,8 @@ from pipeline.report.section import Section
 from pipeline.report.stored import StoredImport
 
 HEADING = "Imported results"
+FLAG = " (!)"
+"""Behind a difference of scores that is more than expected."""
 NOTES = (
     "Read from old files with --import and never ranked. Neither the model, the prompt, the sampling, the software nor "
     "the limit of new tokens stands in these files, so all of these may differ from a measured row's, besides what is "
@@ -153,7 +155,7 @@ def remarks(rows: Sequence[ImportedRow]) -> list[str]:
 def _score_difference(row: ImportedRow) -> str:
     if row.score_difference is None:
         return UNKNOWN
-    return f"{row.score_difference:+.4f}{' (!)' if row.score_flagged else ''}"
+    return f"{row.score_difference:+.4f}{FLAG if row.score_flagged else ''}"
 
 
 def _what_differs(row: ImportedRow) -> str:

@@ -209,9 +209,9 @@ class ImportedRow:
     file: its files' common name. docs_per_s: by the documents' own times where they have some; stored_docs_per_s: as it
     stood in the file. rouge1_f1: recomputed from the stored texts; stored_rouge1_f1: the bootstrap median that stood
     beside them; score_flagged: whether the two differ by more than expected. remarks: where stored figures contradict
-    each other or what was recomputed. closest: the measured row's name, with its figures,
-    its model and prompt (closest_ran), and what it did not have in common with this one as far as that is known; None
-    where no row is of the same experiment.
+    each other or what was recomputed. closest: the measured row's name, with its figures, its model and prompt
+    (closest_ran) and what it did not have in common with this one as far as that is known; None where no row is of the
+    same experiment.
     """
 
     experiment: str

@@ -1,7 +1,7 @@
 """Tables of the page that are what Markdown shows, in cells that sort: where the time went, and what was imported."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.report import imported, times
@@ -16,12 +16,13 @@ LONGEST_WORD = 32
 
 @dataclass(frozen=True)
 class Sheet:
-    """headers: each with its unit, if it has one, and whether its cells are text. notes: sentences below."""
+    """headers: each with its unit, if it has one, and whether its cells are text. lead, notes: sentences around it."""
 
     heading: str
     notes: tuple[str, ...]
     headers: tuple[tuple[str, str | None, bool], ...]
     rows: tuple[tuple[Cell, ...], ...]
+    lead: str | None = None
 
 
 def time_sheets(report: Report) -> tuple[Sheet, ...]:
@@ -42,8 +43,9 @@ def imported_sheet(report: Report) -> Sheet | None:
     """What was imported, with what contradicts itself in it; None where nothing was."""
     if not report.imported:
         return None
-    notes = (*imported.NOTES, *imported.remarks(report.imported))
-    return _sheet(imported.HEADING, notes, imported.COLUMNS, report.imported)
+    lead, *notes = imported.NOTES
+    sheet = _sheet(imported.HEADING, (*notes, *imported.remarks(report.imported)), imported.COLUMNS, report.imported)
+    return replace(sheet, lead=lead)
 
 
 def _sheet(heading: str, notes: tuple[str, ...], columns: Sequence[Column[Any]], items: Sequence[Any]) -> Sheet:
@@ -64,7 +66,7 @@ def _parts(column: Column[Any]) -> tuple[Column[Any], str, str]:
 def _cell(text: str) -> Cell:
     if text == UNKNOWN:
         return unknown("there was none, or it was not recorded")
-    plain = text.replace(",", "").lstrip("<>")
+    plain = text.replace(",", "").lstrip("<>").removesuffix(imported.FLAG)
     try:
         return Cell(text, float(plain))
     except ValueError:

@@ -11,21 +11,31 @@ from pipeline.plain import inside, parse_json, shown
 
 Fields = TypeVar("Fields", "OldDocument", "Totals")
 
+TIMES = ("inference_time", "inference_secs", "batch_inference_time")
+"""Of which a document has one at most."""
+
 
 @dataclass(frozen=True)
 class OldDocument:
-    """One entry of a data file. Seconds of the document alone (inference_time) or of its whole batch.
+    """One entry of a data file.
 
-    num_doc_tokens: of the article, without the prompt around it.
+    inference_time, inference_secs (in the oldest files): of the document alone; batch_inference_time: of its whole batch.
+    url: None in the oldest files, which held the text instead. num_doc_tokens: of the text, without the prompt.
     """
 
-    url: str
     gt_summary: str
     pred_summary: str
+    url: str | None = None
     inference_time: float | None = None
+    inference_secs: float | None = None
     batch_inference_time: float | None = None
     batch_id: int | None = None
     num_doc_tokens: int | None = None
+
+    @property
+    def alone_s(self) -> float | None:
+        """What it took by itself; None where that isn't known."""
+        return self.inference_secs if self.inference_time is None else self.inference_time
 
 
 @dataclass(frozen=True)
@@ -51,10 +61,10 @@ def parse_documents(content: bytes, where: str) -> tuple[OldDocument, ...]:
     batches: dict[int, float] = {}
     for index, document in enumerate(documents):
         place = inside(where, index)
-        if not document.url.strip("/ ") or not document.gt_summary.strip():
-            field = "gt_summary" if document.url.strip("/ ") else "url"
-            raise UsageError(f"{place}.{field}: is empty; fill it, or remove the document")
-        if (first := places.setdefault(document.url, index)) != index:
+        for field, text in (("url", document.url), ("gt_summary", document.gt_summary)):
+            if text is not None and not text.strip("/ \n"):
+                raise UsageError(f"{place}.{field}: is empty; fill it, or remove the document")
+        if document.url is not None and (first := places.setdefault(document.url, index)) != index:
             raise UsageError(f"{place}.url: {shown(document.url)} stands in document {first} already; remove one")
         _require_one_time(document, place, batches)
     return documents
@@ -89,11 +99,12 @@ def _parse(kind: type[Fields], value: Any, where: str) -> Fields:
 
 def _require_one_time(document: OldDocument, where: str, batches: dict[int, float]) -> None:
     """Raise UsageError for times that contradict each other. batches: the seconds of each so far, added to."""
+    given = [name for name in TIMES if getattr(document, name) is not None]
+    if len(given) > 1:
+        raise UsageError(f"{where}: has {' and '.join(given)}; keep the one that was measured")
     seconds = document.batch_inference_time
     if seconds is None:
         return
-    if document.inference_time is not None:
-        raise UsageError(f"{where}: has inference_time and batch_inference_time; keep the one that was measured")
     if document.batch_id is None:
         raise UsageError(f"{where}.batch_id: is missing, so nothing says whose batch_inference_time it is; add it")
     if (known := batches.setdefault(document.batch_id, seconds)) != seconds:

@@ -58,7 +58,7 @@ def import_pair(
             stored_docs_per_s=speed.stored_docs_per_s,
             speed_from=speed.source,
             batches_s=speed.batches_s,
-            urls_sha256=sha256_json(sorted(item.url for item in old)),
+            urls_sha256=_urls_sha256(old),
             document_tokens_mean=_document_tokens(old, totals),
         ),
         metrics=_metrics(old, speed),
@@ -86,12 +86,15 @@ def _scored(old: Sequence[OldDocument]) -> tuple[ImportedDocument, ...]:
     pairs = [(item.pred_summary, item.gt_summary) for item in old]
     taken: dict[str, str] = {}
     scores = quality.score(pairs, quality.processes_for(pairs, len(pairs)))
-    return tuple(_document(item, rouge, taken) for item, rouge in zip(old, scores, strict=True))
+    return tuple(
+        _document(item, rouge, f"document-{number}" if item.url is None else article_id(item.url, taken))
+        for number, (item, rouge) in enumerate(zip(old, scores, strict=True), start=1)
+    )
 
 
-def _document(item: OldDocument, rouge: RougeScores, taken: dict[str, str]) -> ImportedDocument:
+def _document(item: OldDocument, rouge: RougeScores, name: str) -> ImportedDocument:
     return ImportedDocument(
-        id=article_id(item.url, taken),
+        id=name,
         text=item.pred_summary,
         url=item.url,
         reference=item.gt_summary,
@@ -99,7 +102,7 @@ def _document(item: OldDocument, rouge: RougeScores, taken: dict[str, str]) -> I
         rouge2_f1=rouge.rouge2_f1,
         rougeL_f1=rouge.rougeL_f1,
         rougeLsum_f1=rouge.rougeLsum_f1,
-        latency_s=item.inference_time,
+        latency_s=item.alone_s,
         batch_id=item.batch_id,
         batch_s=item.batch_inference_time,
         document_tokens=item.num_doc_tokens,
@@ -122,8 +125,13 @@ def _quality(documents: Sequence[ImportedDocument]) -> Quality:
 
 
 def _metrics(old: Sequence[OldDocument], speed: OldSpeed) -> Metrics:
-    latency = metrics.distribution(item.inference_time for item in old)
+    latency = metrics.distribution(item.alone_s for item in old)
     return Metrics(docs=len(old), docs_per_s=speed.docs_per_s, latency_s=latency)
+
+
+def _urls_sha256(old: Sequence[OldDocument]) -> str | None:
+    urls = [item.url for item in old if item.url is not None]
+    return sha256_json(sorted(urls)) if len(urls) == len(old) else None
 
 
 def _document_tokens(old: Sequence[OldDocument], totals: Totals) -> float | None:

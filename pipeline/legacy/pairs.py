@@ -11,8 +11,10 @@ KINDS = ("data", "results")
 PATTERN = "data_<id>_<gpu>_<name>.json and results_<id>_<gpu>_<name>.json"
 _STEM = re.compile(r"([^_]+)_([^_]+)_(.+)")
 _BATCH_SIZE = re.compile(r"[_-]batchsize-([1-9]\d{0,5})(?=[_-]|$)")
-_WORDS = {"default": "none"}
-"""What the published files call an experiment otherwise. That `default` is `none`: row 10 of the published table."""
+_THOUSANDS = re.compile(r"^\d+k_")
+"""How many documents: of row 30 of the published tables."""
+_WORDS = {"default": "none", "vllm_serial": "vllm-awq-serial"}
+"""What the published files call an experiment otherwise: those of rows 10 and 24 of the published tables."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class PairName:
     def experiment(self, known: Iterable[str]) -> str:
         """The one of the known experiments that the name spells, whatever its dashes; else the name as it stands."""
         bare = _BATCH_SIZE.sub("", f"_{self.name}")[1:] or self.name
-        wanted = _letters(_WORDS.get(bare.lower(), bare))
+        counted = _THOUSANDS.sub("", bare.lower())
+        wanted = _letters(_WORDS.get(counted, counted))
         found = [experiment for experiment in known if _letters(experiment) == wanted]
         return found[0] if len(found) == 1 else bare
 
@@ -82,10 +85,18 @@ def _whole(stems: Mapping[str, set[str]], faults: list[str]) -> list[PairName]:
         assert parts is not None
         pair = PairName(*parts.groups())
         if missing:
-            faults.append(f"{pair.file(*kinds)}: {pair.file(missing[0])} is missing; put it beside, or take this away")
+            faults.append(f"{pair.file(*kinds)}: {pair.file(missing[0])} is missing; {_mend(pair, missing[0], stems)}")
         elif (twin := pairs.setdefault(stem.lower(), pair)) is not pair:
             faults.append(f"{pair.file('data')}: differs from {twin.file('data')} by capitals alone; rename the pair")
     return list(pairs.values())
+
+
+def _mend(pair: PairName, missing: str, stems: Mapping[str, set[str]]) -> str:
+    """What to do about a missing file; another of its kind with the same id, alone too, may be it."""
+    alike = [stem for stem, kinds in stems.items() if kinds == {missing} and stem.startswith(f"{pair.id}_")]
+    if alike:
+        return f"if {missing}_{alike[0]}.json is it, give both one name"
+    return "put it beside, or take this away"
 
 
 def _letters(name: str) -> str:

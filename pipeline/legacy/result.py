@@ -29,7 +29,7 @@ from pipeline.results import (
 FOLDER_PREFIX = "imported."
 """Of an imported job's folder in its run."""
 ARTICLES_FILE = "articles.txt"
-"""The documents' URLs, one a line, as --articles takes them."""
+"""The documents' URLs, as far as they were stored, one a line as --articles takes them."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Imported:
 
     id, name: of the file names. stored: the results file as it stood. score: None where no score was stored.
     stored_docs_per_s, speed_from, batches_s: see OldSpeed. urls_sha256: over the URLs in any order, so that two pairs
-    over the same articles have the same one. document_tokens_mean: of the articles, without the prompt.
+    over the same articles have the same one; None where not every document has one. document_tokens_mean: of the
+    articles, without the prompt.
     """
 
     id: str
@@ -101,7 +102,7 @@ class Imported:
     stored_docs_per_s: float | None
     speed_from: SpeedFrom | None
     batches_s: tuple[float, ...]
-    urls_sha256: Sha256
+    urls_sha256: Sha256 | None
     document_tokens_mean: float | None
 
 
@@ -132,13 +133,13 @@ class ImportedResult:
 class ImportedDocument:
     """One line of an imported documents.jsonl; see DocumentResult.
 
-    id: as the prepared WikiLingua has it. latency_s: where the document was timed alone. batch_s: of its whole batch.
-    document_tokens: of the article, without the prompt.
+    id: as the prepared WikiLingua has it, or the document's place where no URL was stored. latency_s: where the
+    document was timed alone. batch_s: of its whole batch. document_tokens: of the article, without the prompt.
     """
 
     id: str
     text: str
-    url: str
+    url: str | None
     reference: str
     rouge1_f1: float
     rouge2_f1: float
@@ -174,7 +175,7 @@ def write_imported(folder: Path, result: ImportedResult, documents: Sequence[Imp
     (folder / RESULT_FILE).unlink(missing_ok=True)
     lines = (json.dumps(codec.encode(item), ensure_ascii=False, allow_nan=False) for item in documents)
     write_atomically(folder / DOCUMENTS_FILE, "".join(f"{line}\n" for line in lines))
-    write_atomically(folder / ARTICLES_FILE, "".join(f"{item.url}\n" for item in documents))
+    write_atomically(folder / ARTICLES_FILE, "".join(f"{item.url}\n" for item in documents if item.url))
     write_json(folder / RESULT_FILE, to_json(result))
 
 

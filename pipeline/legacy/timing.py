@@ -45,7 +45,7 @@ class OldSpeed:
 def speed_of(documents: Sequence[OldDocument], totals: Totals, batch_size: int | None) -> OldSpeed:
     """The speed of these documents. batch_size: as the file's name has it, None where it has none."""
     docs = len(documents)
-    alone = [item.inference_time for item in documents if item.inference_time is not None]
+    alone = [item.alone_s for item in documents if item.alone_s is not None]
     batched = [item for item in documents if item.batch_inference_time is not None]
     batches = {item.batch_id: item.batch_inference_time or 0.0 for item in batched}
     sizes = Counter(item.batch_id for item in batched)
@@ -95,7 +95,7 @@ def contradictions(
         told.append(f"total_time is {number(totals.total_time, 1)} s, docs/s counts {number(found.generate_s, 1)} s")
     if _differ(totals.avg_doc_tokens, tokens):
         told.append(f"avg_doc_tokens is {number(totals.avg_doc_tokens, 1)}, the documents' mean {number(tokens, 1)}")
-    if batch_size is not None and _other_batches(found, batch_size, any(item.inference_time for item in documents)):
+    if batch_size is not None and _other_batches(found, batch_size, any(item.alone_s for item in documents)):
         size = f"the largest batch has {found.batch_size}" if found.batch_size else "documents were timed one by one"
         told.append(f"its name says batch size {batch_size}, but {size}")
     return tuple(told)

@@ -103,7 +103,8 @@ def _differs(one: StoredImport, entry: Entry) -> tuple[str, ...]:
     if old is not None and batch != old:
         found.append(f"batch size: {figures.name(batch)} instead of {old}")
     if one.ids != entry.document_ids:
-        common = f", {len(one.ids & entry.document_ids)} of them in common" if one.ids and entry.document_ids else ""
+        known = bool(one.ids and entry.document_ids)
+        common = f", {len(one.ids & entry.document_ids)} in common" if known else ", how many in common is not known"
         found.append(f"documents: {entry.row.docs_completed} instead of {result.metrics.docs}{common}")
     return tuple(found)
 

@@ -68,7 +68,7 @@ def _rouge(scored: Quality | DocumentResult) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class StoredImport:
-    """An imported job. ids: of its documents; empty where they can't be read."""
+    """An imported job. ids: of its documents; empty where they are not known."""
 
     result: ImportedResult
     ids: frozenset[str] = frozenset()
@@ -147,7 +147,7 @@ def read_imports(results: Mapping[Path, ImportedResult]) -> tuple[tuple[StoredIm
     for folder, result in results.items():
         ids: frozenset[str] = frozenset()
         try:
-            ids = frozenset(item.id for item in read_imported_documents(folder, result))
+            ids = frozenset(item.id for item in read_imported_documents(folder, result) if item.url)
         except UsageError as error:
             faults.append(str(error))
         found.append(StoredImport(result, ids))

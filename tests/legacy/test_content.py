@@ -40,6 +40,10 @@ def test_fields_that_are_missing_or_null_are_not_known_and_others_are_passed_ove
             {"batch_inference_time": 1.0, "inference_time": 1.0},
             r"data.json\[1\]: has inference_time and batch_inference_time; keep the one that was measured",
         ),
+        (
+            {"inference_secs": 1.0, "inference_time": 1.0},
+            r"data.json\[1\]: has inference_time and inference_secs; keep the one that was measured",
+        ),
     ],
 )
 def test_a_field_that_does_not_fit_is_named_with_its_document_and_the_mend(fields: Any, fault: str) -> None:

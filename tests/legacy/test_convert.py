@@ -70,6 +70,19 @@ def test_ids_are_those_of_the_prepared_wikilingua(
     assert sample[1][0].id == "Change-a-Bathtub-Faucet"
 
 
+def test_the_oldest_files_name_no_address_and_time_documents_in_inference_secs() -> None:
+    """As the published files of ids 0 to 9: the text instead of its URL, and seconds under another name."""
+    entries = old_documents(2, doc="A rope.", inference_secs=4.0)
+    for entry in entries:
+        del entry["url"]
+    result, documents = imported(entries, {"avg_inf_time": 4.0, "gt_score": 0.1}, PairName("0", "t4", "4bit"))
+    assert [(item.id, item.url, item.latency_s) for item in documents] == [
+        ("document-1", None, 4.0),
+        ("document-2", None, 4.0),
+    ]
+    assert (result.imported.urls_sha256, result.metrics.docs_per_s, result.job.scenario) == (None, 0.25, "single")
+
+
 def test_nothing_is_made_up_that_the_files_do_not_tell() -> None:
     written = to_json(imported(old_documents(), {"pred_score": 0.5})[0])
     unknown = ("model", "model_revision", "backend", "image", "variant", "launcher", "scenario", "launch", "workload")

@@ -17,6 +17,8 @@ KNOWN = ("none", "4-bit", "8-bit", "flash-attn", "vllm-awq", "vllm-awq-serial")
         ("flash_attn_batchsize-10", "flash-attn", 10),
         ("vllm_awq", "vllm-awq", None),
         ("vllm-awq_1000docs", "vllm-awq_1000docs", None),
+        ("1k_vllm_awq", "vllm-awq", None),
+        ("vllm_serial", "vllm-awq-serial", None),
         ("deepspeed", "deepspeed", None),
         ("batchsize-4", "batchsize-4", 4),
         ("default_batchsize-0", "default_batchsize-0", None),
@@ -42,6 +44,16 @@ def test_a_file_without_its_other_half_is_named_with_the_missing_one() -> None:
     pairs, faults = pair_up(["data_1_t4_none.json", "results_2_t4_none.json", "data_2_t4_none.json"])
     assert pairs == [PairName("2", "t4", "none")]
     assert faults == ["data_1_t4_none.json: results_1_t4_none.json is missing; put it beside, or take this away"]
+
+
+def test_a_file_of_the_same_id_under_another_name_is_pointed_to() -> None:
+    _, faults = pair_up(["data_21_vllm_awq.json", "results_21_t4_vllm_awq.json"])
+    assert faults == [
+        "data_21_vllm_awq.json: results_21_vllm_awq.json is missing; if results_21_t4_vllm_awq.json is it, give both "
+        "one name",
+        "results_21_t4_vllm_awq.json: data_21_t4_vllm_awq.json is missing; if data_21_vllm_awq.json is it, give both "
+        "one name",
+    ]
 
 
 @pytest.mark.parametrize(

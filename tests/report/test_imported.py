@@ -60,7 +60,7 @@ def test_the_closest_row_of_the_experiment_stands_beside_it() -> None:
 
 
 def test_other_documents_are_said_to_be_others() -> None:
-    assert row_of(old(), make_result("none", **SINGLE)).differs == ("documents: 10 instead of 10, 0 of them in common",)
+    assert row_of(old(), make_result("none", **SINGLE)).differs == ("documents: 10 instead of 10, 0 in common",)
 
 
 def test_the_same_articles_differ_in_nothing() -> None:
@@ -72,6 +72,11 @@ def test_the_same_articles_differ_in_nothing() -> None:
     measured = StoredRun("test", jobs=(stored(make_result("none", **SINGLE), documents),))
     [row] = build([run, measured], {}, read_published(), Options(), "now").imported
     assert row.differs == ()
+
+
+def test_which_articles_old_files_without_addresses_were_over_is_not_known() -> None:
+    [differs] = row_of(replace(old(), ids=frozenset()), make_result("none", **SINGLE)).differs
+    assert differs == "documents: 10 instead of 10, how many in common is not known"
 
 
 def test_batches_and_gpus_that_differ_are_named() -> None:

@@ -3,7 +3,6 @@
 Jobs read documents from the data folder alone. Nothing is fetched here; pipeline/host/datasets.py does that.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -194,14 +193,6 @@ def read_articles(path: Path | None) -> frozenset[str] | None:
     if not urls:
         raise UsageError(f"{path}: the list of articles is empty; it needs one URL a line")
     return urls
-
-
-def article_id(url: str, taken: dict[str, str]) -> str:
-    """The URL's last part; a second URL that ends in the same gets a hash. taken: the URLs by their ids, added to."""
-    name = url.rstrip("/").rpartition("/")[2]
-    if taken.setdefault(name, url) == url:
-        return name
-    return f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:SHORT_HASH]}"
 
 
 def prepared_path(entry: DatasetEntry, wanted: frozenset[str] | None) -> str:

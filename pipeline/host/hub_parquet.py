@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline.datasets import Columns, HubParquet, article_id
+from pipeline.article_ids import article_id
+from pipeline.datasets import Columns, HubParquet
 from pipeline.errors import BenchmarkError, UsageError
 
 MISSING_SHOWN = 3

@@ -19,7 +19,7 @@ TIMES = ("inference_time", "inference_secs", "batch_inference_time")
 class OldDocument:
     """One entry of a data file.
 
-    inference_time, inference_secs (in the oldest files): of the document alone; batch_inference_time: of its whole batch.
+    inference_time, inference_secs (in the oldest files): of the document alone; batch_inference_time: of its batch.
     url: None in the oldest files, which held the text instead. num_doc_tokens: of the text, without the prompt.
     """
 

@@ -6,7 +6,7 @@ from math import sqrt
 
 from pipeline.analysis import degeneracy, metrics, quality
 from pipeline.analysis.quality import RougeScores
-from pipeline.datasets import article_id
+from pipeline.article_ids import article_id
 from pipeline.entries import Experiment
 from pipeline.files import sha256_json
 from pipeline.legacy.content import OldDocument, Totals, parse_documents, parse_totals

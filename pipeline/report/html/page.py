@@ -18,8 +18,9 @@ from pipeline.report.html.cells import Cell, estimate, figure
 from pipeline.report.html.columns import Group
 from pipeline.report.html.documents import documents_json, table_names
 from pipeline.report.html.drawing import Chart
+from pipeline.report.html.imported import imported_sheet
 from pipeline.report.html.keyfigures import KeyFigure, key_figures
-from pipeline.report.html.sheets import imported_sheet, time_sheets
+from pipeline.report.html.times import time_tables
 from pipeline.report.model import Launch, Report, Row, Standing, Table
 from pipeline.results import LOG_FILE
 
@@ -86,7 +87,7 @@ def render(report: Report) -> str:
             dict.fromkeys((w.dataset, w.documents_sha256, w.seed) for w in (table.workload for table in report.tables))
         ),
         across=grouped(report.across),
-        times=time_sheets(report),
+        times=time_tables(report),
         imported=imported_sheet(report),
         style=style,
         script=script,

@@ -40,6 +40,10 @@ Status = Literal["ok", "failed", "timed_out", "skipped"]
 Phase = Literal["plan", "prepare", "start", "load", "encode", "search", "warmup", "generate", "score", "save"]
 
 
+class OtherKind(UsageError):
+    """A result.json that was imported from old files (pipeline/legacy) where a measured one is wanted, or vice versa."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a job is not ok. class_: a class of failures.yaml, `unknown` where none matches."""
@@ -198,10 +202,13 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def read_result(path: Path) -> Result:
-    """Read one result.json. A UsageError names what is wrong; a newer schema version is refused with advice."""
+    """Read one result.json. A UsageError names what is wrong; a newer schema version is refused with advice.
+
+    OtherKind for an imported one.
+    """
     value = read_versioned(path)
     if IMPORTED in value:
-        raise UsageError(f"{path}: was imported from old files and not measured here; --report shows it")
+        raise OtherKind(f"{path}: was imported from old files and not measured here; --report shows it")
     if isinstance(value.get("failure"), dict) and "class" in value["failure"]:
         value["failure"]["class_"] = value["failure"].pop("class")
     return codec.decode(Result, value, str(path))

@@ -21,7 +21,7 @@ from pipeline.machine import os_name
 from pipeline.plain import shown
 from pipeline.plan import REPOSITORY
 from pipeline.redact import redact
-from pipeline.results import RESULT_FILE, Result, now_utc, read_result
+from pipeline.results import RESULT_FILE, OtherKind, Result, now_utc, read_result
 from pipeline.spec import HostFacts
 
 RUN_FILE = "run.json"
@@ -107,7 +107,7 @@ class RunFolder:
         do those of an environment of their own and of the interpreter at hand. A job that was skipped takes nothing
         from one that came through: another interpreter, say, can't run what this one could.
         """
-        found, unreadable = _read_all(self._result_files(imported=False), read_result)
+        found, unreadable = _read_all(self.path.glob(f"*/{RESULT_FILE}"), read_result)
         ordered = sorted(found, key=lambda folder: (found[folder].job.command or 0, found[folder].finished_at or ""))
         current: dict[Path, Result] = {}
         for folder in ordered:
@@ -121,11 +121,7 @@ class RunFolder:
 
     def imported_results(self) -> tuple[dict[Path, ImportedResult], list[str]]:
         """What was imported into the run from old files, by its folder, and what is wrong with unreadable files."""
-        return _read_all(self._result_files(imported=True), read_imported)
-
-    def _result_files(self, *, imported: bool) -> list[Path]:
-        paths = sorted(self.path.glob(f"*/{RESULT_FILE}"))
-        return [path for path in paths if path.parent.name.startswith(FOLDER_PREFIX) == imported]
+        return _read_all(self.path.glob(f"{FOLDER_PREFIX}*/{RESULT_FILE}"), read_imported)
 
     def _read(self) -> RunRecord:
         path = self.path / RUN_FILE
@@ -149,12 +145,14 @@ class RunFolder:
 
 
 def _read_all(paths: Iterable[Path], read: Callable[[Path], Read]) -> tuple[dict[Path, Read], list[str]]:
-    """What the files hold, by their folders, and what is wrong with those that can't be read."""
+    """Results of the kind that `read` reads, by their folders, and what is wrong with files that can't be read."""
     found: dict[Path, Read] = {}
     unreadable: list[str] = []
-    for path in paths:
+    for path in sorted(paths):
         try:
             found[path.parent] = read(path)
+        except OtherKind:
+            continue
         except UsageError as error:
             unreadable.append(str(error))
     return found, unreadable

@@ -21,8 +21,10 @@ from pipeline.names import Name, Sha256
 from pipeline.plain import parse_json
 from pipeline.results import (
     DOCUMENTS_FILE,
+    IMPORTED,
     RESULT_FILE,
     SCHEMA_VERSION,
+    OtherKind,
     read_versioned,
 )
 
@@ -180,8 +182,11 @@ def write_imported(folder: Path, result: ImportedResult, documents: Sequence[Imp
 
 
 def read_imported(path: Path) -> ImportedResult:
-    """Read an imported result.json. A UsageError for any other file."""
-    return codec.decode(ImportedResult, read_versioned(path), str(path))
+    """Read an imported result.json. OtherKind for a measured one, another UsageError for any other file."""
+    value = read_versioned(path)
+    if IMPORTED not in value:
+        raise OtherKind(f"{path}: was measured here, not imported")
+    return codec.decode(ImportedResult, value, str(path))
 
 
 def read_imported_documents(folder: Path, result: ImportedResult) -> tuple[ImportedDocument, ...]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator import main
-from pipeline.results import read_result, write_documents, write_result
+from pipeline.host.runs import RunFolder
+from pipeline.results import OtherKind, read_result, write_documents, write_result
 from tests.builders import make_documents, make_result
 from tests.legacy.pairs import SAMPLE, old_documents, write_pair
 
@@ -158,8 +159,19 @@ def test_beside_a_measured_run_imported_rows_stand_apart_and_change_no_ranking(
 
 def test_an_imported_result_is_never_read_as_a_measured_one(old: Path) -> None:
     run_import(old, "--run", "old")
-    with pytest.raises(Exception, match="was imported from old files and not measured here"):
+    with pytest.raises(OtherKind, match="was imported from old files and not measured here"):
         read_result(old.parent / "results" / "old" / f"imported.{STEM}" / "result.json")
+
+
+def test_an_experiment_that_is_called_imported_is_a_measured_one(old: Path) -> None:
+    run_import(old, "--run", "old")
+    run = RunFolder(old.parent / "results", "old")
+    folder = run.path / "imported.gemma-3-270m.offline--12345678"
+    folder.mkdir()
+    write_result(folder, make_result("imported"))
+    assert [result.job.experiment for result in run.results_of_all_jobs()[0].values()] == ["imported"]
+    assert [result.job.experiment for result in run.imported_results()[0].values()] == ["none"]
+    assert run.results_of_all_jobs()[1] + run.imported_results()[1] == []
 
 
 def test_damage_to_an_imported_job_is_told_and_its_figures_stay(old: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ Phase = Literal["plan", "prepare", "start", "load", "encode", "search", "warmup"
 
 
 class OtherKind(UsageError):
-    """A result.json imported from old files (pipeline/legacy) where a measured one is wanted, or the other way round."""
+    """A result.json imported from old files (pipeline/legacy) where a measured one is wanted, or the reverse."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ Fields = TypeVar("Fields", "OldDocument", "Totals")
 
 TIMES = ("inference_time", "inference_secs", "batch_inference_time")
 """Of which a document has one at most."""
+SMALLEST, LARGEST = 1e-9, 1e12
+"""Figures beyond these are no seconds, counts or scores, and their sums and inverses no numbers that a file can hold."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def parse_totals(content: bytes, where: str) -> Totals:
 
 
 def _parse(kind: type[Fields], value: Any, where: str) -> Fields:
-    """Those fields of the value that the type has; null is as good as missing. No figure may be below 0."""
+    """Those fields of the value that the type has; null is as good as missing."""
     if not isinstance(value, Mapping):
         raise UsageError(f"{where}: expected fields, found {shown(value)}; take the file that was written")
     known = {field.name: value[field.name] for field in dataclasses.fields(kind) if field.name in value}
@@ -92,8 +94,8 @@ def _parse(kind: type[Fields], value: Any, where: str) -> Fields:
     except UsageError as error:
         raise UsageError(f"{error}; mend the field, or take the pair away") from error
     for name, item in known.items():
-        if isinstance(item, int | float) and item < 0 and name != "batch_id":
-            raise UsageError(f"{where}.{name}: {shown(item)} is below 0; mend the figure, or remove the field")
+        if isinstance(item, int | float) and name != "batch_id" and not (item == 0 or SMALLEST <= item <= LARGEST):
+            raise UsageError(f"{where}.{name}: {shown(item)} is out of range; mend the figure, or remove the field")
     return found
 
 

@@ -32,7 +32,9 @@ def test_fields_that_are_missing_or_null_are_not_known_and_others_are_passed_ove
         ({"gt_summary": " "}, r"data.json\[1\].gt_summary: is empty; fill it, or remove the document"),
         ({"url": "/"}, r"data.json\[1\].url: is empty"),
         ({"inference_time": "fast"}, r"data.json\[1\].inference_time: expected float, found 'fast'"),
-        ({"inference_time": -1.0}, r"data.json\[1\].inference_time: -1.0 is below 0; mend the figure"),
+        ({"inference_time": -1.0}, r"data.json\[1\].inference_time: -1.0 is out of range; mend the figure"),
+        ({"inference_time": 1e-300}, r"data.json\[1\].inference_time: 1e-300 is out of range; mend the figure"),
+        ({"num_doc_tokens": 10**200}, r"data.json\[1\].num_doc_tokens: 1000.* is out of range"),
         ({"num_doc_tokens": 1.5}, r"data.json\[1\].num_doc_tokens: expected int, found 1.5"),
         ({"url": "https://www.wikihow.com/Tie-Knot-0"}, r"data.json\[1\].url: .* stands in document 0 already"),
         ({"batch_inference_time": 1.0}, r"data.json\[1\].batch_id: is missing, so nothing says whose"),
@@ -80,7 +82,7 @@ def test_a_data_file_is_a_list_of_documents(value: Any) -> None:
         ({"score": 1}, r"results.json: holds none of total_time, total_docs, avg_doc_per_sec"),
         ({"pred_score": 25.5}, r"results.json.pred_score: 25.5 is no F1, which is 0 to 1"),
         ({"total_docs": True}, r"results.json.total_docs: expected int, found True"),
-        ({"avg_doc_per_sec": -0.1}, r"results.json.avg_doc_per_sec: -0.1 is below 0"),
+        ({"avg_doc_per_sec": -0.1}, r"results.json.avg_doc_per_sec: -0.1 is out of range"),
     ],
 )
 def test_a_results_file_that_does_not_fit_is_told_with_its_field(value: Any, fault: str) -> None:

@@ -14,7 +14,7 @@ Fields = TypeVar("Fields", "OldDocument", "Totals")
 TIMES = ("inference_time", "inference_secs", "batch_inference_time")
 """Of which a document has one at most."""
 SMALLEST, LARGEST = 1e-9, 1e12
-"""Figures beyond these are no seconds, counts or scores, and their sums and inverses no numbers that a file can hold."""
+"""Figures beyond these are no seconds, counts or scores, and their sums and inverses may be more than a float holds."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from types import FrameType
 
 from pipeline import codec
 from pipeline.catalog import Catalog, load_catalog, under_preset, with_weights
-from pipeline.commands import reports, tune
+from pipeline.commands import importing, reports, tune
 from pipeline.commands.output import print_json
 from pipeline.commands.work import at_work, prepare
 from pipeline.current import in_environment
@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
         "explain_speed": reports.explain_speed,
         "report": reports.report_only,
         "bertscore": add_bertscore,
+        "import_from": importing.import_results,
         "tune": tune.tune,
         "prepare": prepare_only,
         "run": run,

@@ -30,7 +30,7 @@ from pipeline.plan import ANY_IMAGE
 SECONDS_PER_MINUTE = 60
 DEFAULT_BUDGET = 30
 """Minutes of --tune."""
-NAMED_ACTIONS = ("explain", "explain_speed", "report", "bertscore", "tune")
+NAMED_ACTIONS = ("explain", "explain_speed", "report", "bertscore", "import_from", "tune")
 """Options that say both what is to be done and to what."""
 MOST_LAUNCHES = 1000
 """Of an experiment: every launch is a job that the plan holds and the report shows."""
@@ -86,6 +86,7 @@ class Arguments(Options):
     report: tuple[str, ...]
     reporting: Reporting
     bertscore: str | None
+    import_from: str | None
     all: bool
     fail_fast: bool
     rerun: Rerun
@@ -308,6 +309,13 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="score a finished run's summaries (its name or folder) with BERTScore too, in an image of its own, into "
         "bertscore.jsonl beside each job's documents.jsonl",
+    )
+    group.add_argument(
+        "--import",
+        dest="import_from",
+        metavar="FOLDER",
+        help="read the published experiments' own files (data_*.json and results_*.json) into a run, score them again "
+        "and report on it; starts nothing",
     )
     group.add_argument(
         "--tune",

@@ -1,6 +1,5 @@
 """Articles in sections, as Parquet files on the Hugging Face Hub: fetched, read in batches and flattened."""
 
-import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.article_ids import article_id
 from pipeline.datasets import Columns, HubParquet
 from pipeline.errors import BenchmarkError, UsageError
 
@@ -68,7 +68,7 @@ class Flattener:
 
     def _flatten(self, row: Mapping[str, Any]) -> dict[str, str] | None:
         url = (row[self.columns.url] or "").strip()
-        identifier = self._identifier(url)
+        identifier = article_id(url, self._ids)  # of all, so that a selection changes no id
         if self.selection is not None and url not in self.selection:
             return None
         sections = row[self.columns.sections]
@@ -89,13 +89,6 @@ class Flattener:
         if not summary:
             return "empty_summary"
         return "duplicate_url" if url in self._kept else None
-
-    def _identifier(self, url: str) -> str:
-        """The URL's last part; a second URL that ends in the same gets a hash, whatever the selection."""
-        name = url.rstrip("/").rpartition("/")[2]
-        if self._ids.setdefault(name, url) == url:
-            return name
-        return f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
 
 
 def _joined(sections: Any, name: str) -> str:

@@ -22,6 +22,9 @@ from pipeline.host.hub_parquet import Flattener
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.runs import RunFolder
 from pipeline.job_folder import earlier_result
+from pipeline.legacy.convert import import_pair
+from pipeline.legacy.pairs import PairName, pair_up
+from pipeline.legacy.result import read_imported, read_imported_documents, write_imported
 from pipeline.progress import format_progress, parse_progress
 from pipeline.spec import Job
 from pipeline.worker import arguments as worker_arguments
@@ -269,6 +272,23 @@ def parquet_input(data: bytes, folder: Path) -> None:
     wikilingua = datasets.load_datasets()["wikilingua"].hub
     assert wikilingua is not None
     list(Flattener(wikilingua.columns).records([_file(data, folder, "articles.parquet")]))
+
+
+def old_pair(data: bytes, folder: Path) -> None:
+    """A data file and its results file."""
+    documents, _, totals = data.partition(CUT)
+    pair = PairName("1", "a100", "default")
+    result, read = import_pair(pair, documents, totals, _catalog().experiments, "old")
+    write_imported(folder, result, read)
+    _same(result, read_imported(folder / results.RESULT_FILE), "an imported result")
+    _same(read, read_imported_documents(folder, result), "imported documents")
+
+
+def old_names(data: bytes, folder: Path) -> None:
+    """File names, one a line."""
+    pairs, _ = pair_up(data.decode(errors="surrogateescape").split("\n"))
+    for pair in pairs:
+        pair.experiment(_catalog().experiments).encode()
 
 
 def arguments_input(data: bytes, folder: Path) -> None:

@@ -22,7 +22,7 @@ from pipeline.host.execute import exit_status
 from pipeline.host.explain import explain
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.preview import preview
-from pipeline.host.session import find_dataset, make_request, open_session, prepare_dataset
+from pipeline.host.session import find_dataset, make_requests, open_session, prepare_dataset
 from pipeline.redact import redact
 from pipeline.report import bertscore as bertscored
 from pipeline.report import explain as explained
@@ -80,7 +80,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def run(arguments: Arguments, catalog: Catalog) -> int:
     """The main job: plan, prepare, run each experiment, report."""
     with at_work(arguments, catalog) as work:
-        outcomes = work.execution.run_all(work.session.planned, work.request, work.prepared)
+        outcomes = work.execution.run_all(work.session.jobs(work.requests), work.prepared)
         work.report_with(lambda: reports.report(work.folder, arguments, work.execution.watcher))
     return exit_status(outcomes, asked_by_name=not arguments.all)
 
@@ -89,13 +89,14 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
     """What would run and what not, and why; nothing is started or fetched."""
     session = open_session(arguments, catalog)
     dataset = find_dataset(session)
-    request = None if isinstance(dataset, NotPrepared) else make_request(session, dataset)
-    rows = preview(session, request)
+    requests = None if isinstance(dataset, NotPrepared) else make_requests(session, dataset)
+    rows = preview(session, requests)
+    models = [plan.model.name for plan in session.plans]
     if arguments.json:
         print_json(
             {
                 "gpu": codec.encode(session.hardware),
-                "model": session.model.name,
+                "models": models,
                 "launcher": session.launcher.name,
                 "plan": codec.encode(rows),
             }
@@ -104,7 +105,8 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
     work = dataset.description if isinstance(dataset, NotPrepared) else f"{dataset.name}, {dataset.documents} documents"
     launcher = session.remark or f"launcher {session.launcher.name}"
     absent = "" if session.hardware.present else ", planned for as listed: it was not found on this machine"
-    machine = f"{session.hardware.description}{absent}; model {session.model.name}; {launcher}"
+    known = f"{'model' if len(models) == 1 else 'models'} {', '.join(models)}"
+    machine = f"{session.hardware.description}{absent}; {known}; {launcher}"
     print(printable(plan_listing(machine, work, rows)))
     return 0
 

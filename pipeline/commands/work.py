@@ -14,7 +14,7 @@ from pipeline.host.execute import Execution, Policy
 from pipeline.host.gpu_turn import GpuTurn
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.runs import RunFolder, host_facts
-from pipeline.host.session import Session, find_dataset, make_request, open_session, prepare_dataset
+from pipeline.host.session import Session, find_dataset, make_requests, open_session, prepare_dataset
 from pipeline.host.wall import Clock
 from pipeline.host.watcher import Watcher
 from pipeline.host.work import Work
@@ -28,8 +28,8 @@ from pipeline.report.live import choose_watcher
 def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
     """Plan and prepare, with the run's folder locked until the end; what it all took is noted, however it ends."""
     watcher, clock = choose_watcher(as_json=arguments.json), Clock()
-    session, request = look_ahead(open_session(arguments, catalog), watcher, clock)
-    folder = RunFolder(arguments.results, request.run)
+    session, requests = look_ahead(open_session(arguments, catalog), watcher, clock)
+    folder = RunFolder(arguments.results, requests[0].run)
     folder.make()
     with folder.lock():
         if damaged := folder.noted()[1]:
@@ -48,26 +48,26 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
                 watcher=watcher,
                 turn=GpuTurn(session.hardware.uuid, watcher),
                 clock=clock,
-                ahead=read_ahead.for_run(session.hardware, resumes=request.resume_documents),
+                ahead=read_ahead.for_run(session.hardware, resumes=arguments.resume_documents),
             )
-            yield Work(session, request, prepared, execution, folder, number)
+            yield Work(session, requests, prepared, execution, folder, number)
         finally:
             folder.note_wall(number, clock.read())
 
 
-def look_ahead(session: Session, watcher: Watcher, clock: Clock) -> tuple[Session, Request]:
-    """The session without the experiments that can't work here, and the run's request; documents are fetched last."""
+def look_ahead(session: Session, watcher: Watcher, clock: Clock) -> tuple[Session, tuple[Request, ...]]:
+    """The session without the experiments that can't work here, and each plan's request; documents are fetched last."""
     found = find_dataset(session)
-    request = None if isinstance(found, NotPrepared) else make_request(session, found)
-    checks = preflight(session, found, request)
+    requests = None if isinstance(found, NotPrepared) else make_requests(session, found)
+    checks = preflight(session, found, requests)
     for line in troubles(checks):
         watcher.note(line)
-    session = replace(session, planned=without_hopeless(session.planned, checks))
-    if request is None:
+    session = without_hopeless(session, checks)
+    if requests is None:
         with clock.part("prepare"):
             dataset = prepare_dataset(session, watcher)
-        request = make_request(session, dataset)
-    return session, request
+        requests = make_requests(session, dataset)
+    return session, requests
 
 
 def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
@@ -86,4 +86,4 @@ def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
         watcher,
         arguments.allow_pickle,
     )
-    return preparation.prepare(session.planned, session.model)
+    return preparation.prepare(session.planned)

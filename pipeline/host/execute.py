@@ -22,7 +22,7 @@ from pipeline.host.wall import Clock
 from pipeline.host.watcher import Queued, Watcher
 from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted, settle
 from pipeline.jobs import make_job, unstarted_job
-from pipeline.plan import Request, Selected, Skipped
+from pipeline.plan import PlannedJob, Request, Selected, Skipped
 from pipeline.progress import ProgressLine, parse_progress
 from pipeline.results import LOG_FILE, Failure, Result, write_result
 from pipeline.spec import HostFacts, Job
@@ -65,20 +65,25 @@ class Execution:
     ahead: ReadAhead = field(default_factory=lambda: ReadAhead(enabled=False))
     measured: MeasuredRates = field(default_factory=MeasuredRates)
 
-    def run_all(self, planned: Sequence[Selected | Skipped], request: Request, prepared: Prepared) -> list[Result]:
+    def run_all(self, planned: Sequence[PlannedJob], prepared: Prepared) -> list[Result]:
         """Results in the order of the plan, round by round: the first launch of all experiments, then the second, …
 
         So a drift of the machine hits all alike. A skipped experiment has one result, of the first round. With
         fail_fast the first failure ends the run; what follows has none.
         """
         launches = range(1, self.policy.launches + 1)
-        jobs = [(item, launch) for launch in launches for item in planned if launch == 1 or isinstance(item, Selected)]
+        jobs = [
+            (item, dataclasses.replace(request, launch=launch))
+            for launch in launches
+            for item, request in planned
+            if launch == 1 or isinstance(item, Selected)
+        ]
         outcomes = []
-        with self.watcher.running([self._queued(item, launch) for item, launch in jobs]), self.ahead.running():
-            for number, (item, launch) in enumerate(jobs, start=1):
-                self.watcher.started(item.experiment.name, number, len(jobs))
-                following = partial(self._files_of_next, jobs[number:], request, prepared)
-                outcome = self._run_one(item, dataclasses.replace(request, launch=launch), prepared, following)
+        with self.watcher.running([self._queued(item, request) for item, request in jobs]), self.ahead.running():
+            for number, (item, request) in enumerate(jobs, start=1):
+                self.watcher.started(item.title, number, len(jobs))
+                following = partial(self._files_of_next, jobs[number:], prepared)
+                outcome = self._run_one(item, request, prepared, following)
                 if outcome is None:
                     continue
                 result, kept = outcome
@@ -93,16 +98,14 @@ class Execution:
         earlier = earlier_result(self.results, self._job(item, request, prepared).folder)
         return earlier if earlier and self._keeps(earlier) else None
 
-    def _queued(self, item: Selected | Skipped, launch: int) -> Queued:
-        return Queued(item.experiment.name, launch, self.policy.launches if isinstance(item, Selected) else 1)
+    def _queued(self, item: Selected | Skipped, request: Request) -> Queued:
+        return Queued(item.title, request.launch, self.policy.launches if isinstance(item, Selected) else 1)
 
-    def _files_of_next(
-        self, jobs: Sequence[tuple[Selected | Skipped, int]], request: Request, prepared: Prepared
-    ) -> Iterable[Path]:
+    def _files_of_next(self, jobs: Sequence[PlannedJob], prepared: Prepared) -> Iterable[Path]:
         """What the first of these jobs that will run is going to open."""
-        for item, launch in jobs:
+        for item, request in jobs:
             if isinstance(item, Selected) and not prepared.obstacle(item):
-                job = self._job(item, dataclasses.replace(request, launch=launch), prepared)
+                job = self._job(item, request, prepared)
                 earlier = earlier_result(self.results, job.folder)
                 if not (earlier and self._keeps(earlier)):
                     return self.launcher.files(item.image, item.variant, job.weights)
@@ -159,7 +162,7 @@ class Execution:
             result = dataclasses.replace(self._start(job, item, job_file), attempts=number)
         write_result(job_file.parent, result)
         if number <= self.policy.retries and result.failure and may_pass(result.failure):
-            self.watcher.note(f"{item.experiment.name}: {result.failure.class_}, which may pass: once more")
+            self.watcher.note(f"{item.title}: {result.failure.class_}, which may pass: once more")
             time.sleep(RETRY_PAUSE_S)
             log = job_file.with_name(LOG_FILE)
             if log.exists():

@@ -1,6 +1,7 @@
 """What a plan comes to, for people who want to see it before anything starts."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from pipeline.host.session import Session
 from pipeline.job_folder import earlier_result
@@ -10,14 +11,16 @@ from pipeline.spec import HostFacts, PlanRow
 from pipeline.weights import read_weights
 
 
-def preview(session: Session, request: Request | None) -> list[PlanRow]:
-    """A row for each experiment. request: None where the documents aren't fetched yet."""
-    return [_row(item, session, request) for item in session.planned]
+def preview(session: Session, requests: Sequence[Request] | None) -> list[PlanRow]:
+    """A row for each experiment with each model. requests: None where the documents aren't fetched yet."""
+    if requests is None:
+        return [_row(item, session, None) for item in session.planned]
+    return [_row(item, session, request) for item, request in session.jobs(requests)]
 
 
 def _row(item: Selected | Skipped, session: Session, request: Request | None) -> PlanRow:
     if isinstance(item, Skipped):
-        return PlanRow(item.experiment.name, "skip", item.reason)
+        return PlanRow(item.title, "skip", item.reason)
     form = item.experiment.weights
     cache = session.arguments.cache
     weights = read_weights(session.catalog, item.model.name, form, cache) if item.model and form else None
@@ -25,7 +28,7 @@ def _row(item: Selected | Skipped, session: Session, request: Request | None) ->
     if form and weights is None:
         to_prepare.append(f"{form} weights")
     row = PlanRow(
-        item.experiment.name,
+        item.title,
         "run",
         "; ".join(remarks(item, request)) or None if request else None,
         image=item.image.name,

@@ -17,7 +17,7 @@ from pipeline.host.launchers import Exit
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.prepare import Broken, Prepared
-from pipeline.host.session import Session, find_dataset, make_request, open_session
+from pipeline.host.session import Session, find_dataset, make_requests, open_session
 from pipeline.plan import Request
 from pipeline.report.watch import LineWatcher
 from pipeline.results import Result
@@ -71,7 +71,8 @@ class Run:
         session = open_session(parse([*options, *(words or TWO)], CATALOG, LAUNCHERS), CATALOG)
         dataset = find_dataset(session)
         assert isinstance(dataset, Dataset)
-        return session, make_request(session, dataset)
+        [request] = make_requests(session, dataset)
+        return session, request
 
     def __call__(
         self, *words: str, fails: Sequence[str] = (), prepared: Prepared | None = None, **policy: Any
@@ -88,7 +89,7 @@ class Run:
             watcher=watcher,
             turn=GpuTurn(None, watcher),
         )
-        return execution.run_all(session.planned, request, prepared or Prepared()), watcher
+        return execution.run_all(session.jobs([request]), prepared or Prepared()), watcher
 
     def folders(self) -> list[str]:
         return sorted(path.parent.name.partition("--")[0] for path in self.results.glob("*/*/result.json"))

@@ -62,7 +62,7 @@ def gpu_checks(
     return [
         Check("gpu", hardware.gpu.name, "pass", found),
         _use(card),
-        _mode(card, tuple(item.experiment.name for item in planned if item.variant.device == "cuda")),
+        _mode(card, tuple(item.title for item in planned if item.variant.device == "cuda")),
     ]
 
 

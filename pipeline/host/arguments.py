@@ -11,6 +11,7 @@ from typing import get_args
 from pipeline.catalog import Catalog, find
 from pipeline.current import Env
 from pipeline.errors import UsageError
+from pipeline.host import model_option
 from pipeline.host.execute import Rerun
 from pipeline.host.limits import STAGES, Limit, Limits, Stage
 from pipeline.host.report_options import Reporting, add_report_options, parse_reporting
@@ -120,6 +121,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     if given.env == "current":
         _settle_current(given)
     settle_options(given, catalog, names)
+    model_option.require_one_model(action, given.models)
     if given.rerun == "fresh" and given.resume_documents:
         raise UsageError(
             "--fresh runs every job from its start, --resume-documents goes on in one; leave one of them out"
@@ -313,7 +315,7 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
         metavar="NAME",
         help=f"one experiment, repeatable: {', '.join(catalog.experiments)}",
     )
-    add_hardware_options(group, catalog)
+    add_hardware_options(group, catalog, model_option.FORMS, model_option.ALSO)
     group.add_argument(
         "--launcher", default="auto", choices=["auto", *launchers], help="what starts each job (default: %(default)s)"
     )

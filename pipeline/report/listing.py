@@ -48,13 +48,19 @@ def catalog_listing(catalog: Catalog, datasets: Mapping[str, str]) -> str:
 
 
 def plan_listing(hardware: str, work: str, rows: Sequence[PlanRow]) -> str:
-    """What would run, on what and over what, and what is skipped. hardware, work: a line each."""
-    cells = [["experiment", "action", "image", "dtype", "batch", "first to prepare; why not, or not as asked"]]
+    """What would run, on what and over what, and what is skipped, with the model where there are several.
+
+    hardware, work: a line each.
+    """
+    several = len({row.model for row in rows} - {None}) > 1
+    models = ["model"] if several else []
+    cells = [["experiment", *models, "action", "image", "dtype", "batch", "first to prepare; why not, or not as asked"]]
     for row in rows:
         image = f"{row.image} ({row.variant})" if row.image else "-"
         batch = str(row.batch_size) if row.batch_size else "-"
         last = ", ".join([*row.to_prepare, *([row.reason] if row.reason else [])])
-        cells.append([row.experiment, _describe_action(row), image, row.dtype or "-", batch, last])
+        models = [row.model or "-"] if several else []
+        cells.append([row.experiment, *models, _describe_action(row), image, row.dtype or "-", batch, last])
     chosen = {(row.image, row.variant): row.variant_reason for row in rows if row.image and row.variant_reason}
     reasons = [[f"{image} ({variant}):", reason or ""] for (image, variant), reason in chosen.items()]
     return f"{hardware}\n{work}\n\n{aligned(cells)}" + (f"\n\nvariants\n{aligned(reasons)}" if reasons else "")

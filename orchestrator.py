@@ -21,6 +21,7 @@ from pipeline.host.doctor.examine import diagnose
 from pipeline.host.execute import exit_status
 from pipeline.host.explain import explain
 from pipeline.host.launchers.choose import LAUNCHERS
+from pipeline.host.own.adopt import adopt
 from pipeline.host.preview import preview
 from pipeline.host.session import find_dataset, make_requests, open_session, prepare_dataset
 from pipeline.redact import redact
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, _interrupt)  # ends as cleanly as Ctrl-C
     try:
         catalog = with_presets(load_catalog(), results_folder(argv))
-        arguments = parse(argv, catalog, LAUNCHERS)
+        arguments, catalog = adopt(parse(argv, catalog, LAUNCHERS), catalog)
         return actions[arguments.action](arguments, as_asked(catalog, arguments))
     except BenchmarkError as error:
         print(f"error: {redact(printable(str(error)))}", file=sys.stderr)

@@ -12,6 +12,7 @@ from pipeline.host.arguments import Arguments
 from pipeline.host.doctor.examine import preflight, without_hopeless
 from pipeline.host.execute import Execution, Policy
 from pipeline.host.gpu_turn import GpuTurn
+from pipeline.host.own.adopt import lay_out_folders
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.runs import RunFolder, host_facts
 from pipeline.host.session import Session, find_dataset, make_requests, open_session, prepare_dataset
@@ -86,4 +87,5 @@ def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
         watcher,
         arguments.allow_pickle,
     )
+    lay_out_folders([plan.model for plan in session.plans], arguments.cache)
     return preparation.prepare(session.planned)

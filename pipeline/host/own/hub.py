@@ -1,5 +1,6 @@
 """A model of the Hugging Face Hub by what its repository says: a few small files, and the heads of its weights."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,11 @@ from pipeline.figures import one_line
 from pipeline.host.own.describe import SMALL_FILES, TEMPLATE_FILE, WHOLE_TOKENIZER, Checkpoint, describe
 from pipeline.host.own.reading import read_fields, read_tokenizer
 from pipeline.host.own.shapes import Shape
+from pipeline.plain import shown
 
 PAGE = "https://huggingface.co/{}"
 UNTOLD = "not stated"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def describe_repository(repo: str, revision: str | None, name: str) -> Model:
@@ -30,8 +33,9 @@ def describe_repository(repo: str, revision: str | None, name: str) -> Model:
     with _explained(repo):
         known = huggingface_hub.HfApi().model_info(repo, revision=revision)
         files = {entry.rfilename for entry in known.siblings or ()}
-        commit, licence = str(known.sha), getattr(known.card_data, "license", None)
-        gated = bool(known.gated)
+        commit, licence, gated = str(known.sha), getattr(known.card_data, "license", None), bool(known.gated)
+        if not _COMMIT.fullmatch(commit):
+            raise ValueError(f"{shown(commit)} is no commit")
 
     def fetched(file: str) -> Path | None:
         if file not in files:
@@ -50,7 +54,11 @@ def describe_repository(repo: str, revision: str | None, name: str) -> Model:
             whole_tokenizer=lambda: read_tokenizer(path, repo) if (path := fetched(WHOLE_TOKENIZER)) else None,
         )
         source = WeightsSource("hub", repo=repo, revision=commit, gated=gated)
-        return describe(found, name, f"{repo} of the Hugging Face Hub", licence or UNTOLD, source)
+        return describe(found, name, f"{repo} of the Hugging Face Hub", _licence(licence), source)
+
+
+def _licence(told: object) -> str:
+    return one_line(told) if isinstance(told, str) and told else UNTOLD
 
 
 def _shapes(repo: str, commit: str, files: set[str]) -> dict[str, Shape]:

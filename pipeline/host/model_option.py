@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import UsageError
 
-FORMS = "NAME|OWNER/NAME[@REVISION]|FOLDER"
+FORMS = "NAME|OWNER/NAME[@REVISION]|PATH"
 ALSO = (
     "; or a repository on the Hugging Face Hub, or a folder or .gguf file of your own; repeatable, for a report that "
     "groups by model"

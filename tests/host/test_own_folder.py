@@ -176,9 +176,9 @@ def test_a_folder_that_is_no_model_is_refused_with_what_it_lacks(folder: Path, t
         adopted(tmp_path / "cache", folder)
 
 
-@pytest.mark.parametrize("given", ["./absent", "/absent/model", "~/absent"])
+@pytest.mark.parametrize("given", ["./absent", "/absent/model", "~/absent", "absent/model.gguf"])
 def test_a_path_that_is_not_there_is_not_taken_for_a_repository(tmp_path: Path, given: str) -> None:
-    with pytest.raises(UsageError, match="there is no such folder"):
+    with pytest.raises(UsageError, match=r"there is no such folder, and no \.gguf file"):
         adopted(tmp_path / "cache", given)
 
 

@@ -9,7 +9,7 @@ from pipeline.catalog import Catalog, find, with_models
 from pipeline.entries import Model
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.host.arguments import Arguments
-from pipeline.host.own.folder import describe_folder, fingerprint, lay_out
+from pipeline.host.own.folder import describe_own, fingerprint, lay_out
 from pipeline.host.own.hub import describe_repository
 from pipeline.names import LONGEST_NAME, RepoId, Revision, check_name
 from pipeline.own_models import FILE, read_own, record_own, with_own_models
@@ -18,6 +18,7 @@ from pipeline.plain import shown
 RECORDED = ("run", "prepare", "tune")
 """Actions that go on to fetch weights. The others describe a model and leave no trace."""
 FINGERPRINT_DIGITS = 8
+GGUF = ".gguf"
 
 
 def adopt(arguments: Arguments, catalog: Catalog) -> tuple[Arguments, Catalog]:
@@ -60,13 +61,13 @@ def lay_out_folders(models: list[Model], cache: Path) -> None:
 def _described(given: str, known: Catalog) -> tuple[str, Model]:
     """What it is of, and the entry."""
     path = Path(given).expanduser()
-    if path.is_dir():
-        folder = path.resolve()
-        revision = fingerprint(folder)
-        name = _folder_name(folder, revision)
-        return str(folder), known.models.get(name) or describe_folder(folder, name, revision)
-    if path.is_absolute() or given.startswith((".", "~")):
-        raise UsageError(f"--model {shown(given)}: there is no such folder")
+    if path.is_dir() or (path.suffix == GGUF and path.is_file()):
+        origin = path.resolve()
+        revision = fingerprint(origin)
+        name = _name(origin, revision)
+        return str(origin), known.models.get(name) or describe_own(origin, name, revision)
+    if path.is_absolute() or given.startswith((".", "~")) or path.suffix == GGUF:
+        raise UsageError(f"--model {shown(given)}: there is no such folder, and no {GGUF} file")
     repo, _, revision = given.partition("@")
     if "/" not in repo:
         find(known.models, given, "model")  # raises, with the nearest names
@@ -77,7 +78,8 @@ def _described(given: str, known: Catalog) -> tuple[str, Model]:
     return given, known.models.get(name) or describe_repository(repo, revision or None, name)
 
 
-def _folder_name(folder: Path, revision: str) -> str:
+def _name(origin: Path, revision: str) -> str:
     """Of its own name what a path of the results can hold, and of its fingerprint enough to tell its states apart."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip(".-_") or "model"
+    own = origin.name.removesuffix(GGUF)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", own).strip(".-_") or "model"
     return f"{plain[: LONGEST_NAME // 2]}--{revision[:FINGERPRINT_DIGITS]}"

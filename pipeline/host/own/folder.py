@@ -1,4 +1,4 @@
-"""A model in a folder of the user's own: what its files say, their fingerprint, and the files laid into the cache."""
+"""A model in a folder or a file of the user's own: what it says, its fingerprint, and its files laid into the cache."""
 
 import shutil
 import tempfile
@@ -9,6 +9,7 @@ from pipeline.entries import Model, WeightsSource
 from pipeline.errors import UsageError
 from pipeline.files import read_bytes, sha256_file, sha256_json
 from pipeline.host.own.describe import SMALL_FILES, TEMPLATE_FILE, WHOLE_TOKENIZER, Checkpoint, describe
+from pipeline.host.own.gguf import describe_gguf
 from pipeline.host.own.reading import read_fields, read_tokenizer
 from pipeline.host.own.shapes import read_shapes
 from pipeline.host.own.template import LARGEST_TEMPLATE
@@ -22,19 +23,29 @@ HASHED_BYTES = 100_000_000
 GB = 1e9
 
 
-def fingerprint(folder: Path) -> str:
-    """40 hexadecimal digits that change with any of the files that are taken."""
-    return sha256_json([[path.name, _stamp(path)] for path in taken(folder)])[:40]
+def fingerprint(origin: Path) -> str:
+    """40 hexadecimal digits that change with any of the files that are taken. origin: a folder, or a .gguf file."""
+    return sha256_json([[path.name, _stamp(path)] for path in taken(origin)])[:40]
 
 
-def taken(folder: Path) -> list[Path]:
-    """The files of the folder that are laid into the cache, by name."""
+def taken(origin: Path) -> list[Path]:
+    """The files that are laid into the cache, by name: of a folder, or the one .gguf file."""
+    if origin.is_file():
+        return [origin]
+    folder = origin
     found = [path for path in folder.iterdir() if path.is_file() and any(fnmatch(path.name, kind) for kind in TAKEN)]
     return sorted(found)
 
 
-def describe_folder(folder: Path, name: str, revision: str) -> Model:
-    """The entry of the model in a folder. revision: its fingerprint. A UsageError says what is missing or unusable."""
+def describe_own(origin: Path, name: str, revision: str) -> Model:
+    """The entry of the model there. revision: its fingerprint. A UsageError says what is missing or unusable."""
+    size_gb = round(sum(path.stat().st_size for path in taken(origin)) / GB, 6)
+    if origin.is_file():
+        return describe_gguf(origin, name, revision, size_gb)
+    return _describe_folder(origin, name, revision, size_gb)
+
+
+def _describe_folder(folder: Path, name: str, revision: str, size_gb: float) -> Model:
     files = taken(folder)
     if not any(path.suffix == ".safetensors" for path in files):
         raise UsageError(
@@ -48,26 +59,25 @@ def describe_folder(folder: Path, name: str, revision: str) -> Model:
         template=read_bytes(template, LARGEST_TEMPLATE).decode(errors="replace") if template.is_file() else None,
         whole_tokenizer=lambda: read_tokenizer(whole, str(folder)) if whole.is_file() else None,
     )
-    size = sum(path.stat().st_size for path in files) / GB
-    source = WeightsSource("folder", revision=revision, size_gb=round(size, 6))
+    source = WeightsSource("folder", revision=revision, size_gb=size_gb)
     return describe(found, name, f"the model in {folder.name}, a folder of your own", "see its folder", source)
 
 
-def lay_out(folder: Path, model: Model, cache: Path) -> None:
-    """Lay the folder's files into the cache, whole or not at all, where they aren't there yet.
+def lay_out(origin: Path, model: Model, cache: Path) -> None:
+    """Lay its files into the cache, whole or not at all, where they aren't there yet.
 
-    A UsageError where they changed since the model was described, or the folder is gone.
+    A UsageError where they changed since the model was described, or are gone.
     """
     target = laid_out(cache, model.name)
     if target.is_dir():
         return
     revisions = {source.revision for source in model.weights.values() if source.source == "folder"}
-    if not folder.is_dir() or fingerprint(folder) not in revisions:
-        raise UsageError(f"{folder}: changed since {model.name} was made of it, or gone; name it with --model again")
+    if not origin.exists() or fingerprint(origin) not in revisions:
+        raise UsageError(f"{origin}: changed since {model.name} was made of it, or gone; name it with --model again")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{model.name}."))
     try:
-        for path in taken(folder):
+        for path in taken(origin):
             place(path, temporary / path.name)
         temporary.chmod(0o755)
         temporary.rename(target)

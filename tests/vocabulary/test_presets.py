@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import CONFIG, load_catalog, under_preset
-from pipeline.choices import make_request, resolve_choices
+from pipeline.choices import make_requests, resolve_choices
 from pipeline.datasets import in_place
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
@@ -38,7 +38,8 @@ def requested(*argv: str) -> Request:
     arguments = parse("--all", "--model", "llama-2-7b-chat", *argv)
     choices = resolve_choices(arguments, under_preset(CATALOG, arguments.preset))
     data = REPOSITORY / "data"
-    return make_request(arguments, choices, in_place("sample/howto_en.jsonl", data), data, "process")
+    [made] = make_requests(arguments, choices, in_place("sample/howto_en.jsonl", data), data, "process")
+    return made
 
 
 def planned(name: str, preset: str | None) -> Selected:

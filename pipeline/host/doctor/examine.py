@@ -15,7 +15,7 @@ from pipeline.host.doctor.gather import Facts, gather
 from pipeline.host.doctor.gpu import driver_checks, gpu_checks
 from pipeline.host.doctor.hub import hub_checks
 from pipeline.host.doctor.memory import memory_checks
-from pipeline.host.session import Session, find_dataset, make_request, open_session
+from pipeline.host.session import Session, find_dataset, make_requests, open_session
 from pipeline.plan import Request, Selected, Skipped
 from pipeline.spec import Check
 
@@ -28,25 +28,24 @@ def diagnose(arguments: Arguments, catalog: Catalog) -> list[Check]:
         without = open_session(dataclasses.replace(arguments, launcher="process"), catalog)
         session = dataclasses.replace(without, arguments=arguments)
     dataset: Dataset | NotPrepared | UsageError
-    request = None
+    requests = None
     try:
         dataset = find_dataset(session)
-        request = make_request(session, dataset) if isinstance(dataset, Dataset) else None
+        requests = make_requests(session, dataset) if isinstance(dataset, Dataset) else None
     except UsageError as error:
         dataset = error
     facts = gather(session, None if isinstance(dataset, UsageError) else dataset)
-    return [*dataset_checks(session.choices.dataset, dataset), *examine(session, request, facts)]
+    return [*dataset_checks(session.choices.dataset, dataset), *examine(session, requests, facts)]
 
 
-def preflight(session: Session, dataset: Dataset | NotPrepared, request: Request | None) -> list[Check]:
-    """What a run looks at before it begins. request: None for documents that have yet to be fetched."""
-    return examine(session, request, gather(session, dataset))
+def preflight(session: Session, dataset: Dataset | NotPrepared, requests: Sequence[Request] | None) -> list[Check]:
+    """What a run looks at before it begins. requests: of the plans; None for documents that have yet to be fetched."""
+    return examine(session, requests, gather(session, dataset))
 
 
-def examine(session: Session, request: Request | None, facts: Facts) -> list[Check]:
-    """All checks but the documents', over the facts of any machine."""
-    arguments, hardware = session.arguments, session.hardware
-    selected = [item for item in session.planned if isinstance(item, Selected)]
+def examine(session: Session, requests: Sequence[Request] | None, facts: Facts) -> list[Check]:
+    """All checks but the documents', over the facts of any machine. requests: see preflight."""
+    arguments, hardware, selected = session.arguments, session.hardware, session.selected
     checks = gpu_checks(hardware, arguments.gpu, facts.cards, facts.silent_card, selected)
     if facts.docker is not None:
         insisted = arguments.launcher == "docker"
@@ -55,7 +54,9 @@ def examine(session: Session, request: Request | None, facts: Facts) -> list[Che
         checks += builder_checks(facts.builder_fault, facts.builds)
     checks += driver_checks(hardware, selected)
     checks += experiment_checks(session.planned, by_name=not arguments.all)
-    checks += memory_checks(selected, hardware, facts.memory, request, facts.opened_bytes)
+    for number, plan in enumerate(session.plans):
+        request = requests[number] if requests is not None else None
+        checks += memory_checks(plan.selected, hardware, facts.memory, request, facts.opened_bytes)
     checks += disk_checks(facts.needs, facts.places)
     checks += hub_checks(facts.gated)
     checks += folder_checks(facts.writable, to_fill=any(facts.needs.values()))
@@ -67,7 +68,7 @@ def experiment_checks(planned: Sequence[Selected | Skipped], *, by_name: bool) -
     """Which can run here, and in which variant. by_name: a skipped one is then a failure, as in a run."""
     checks = []
     for item in planned:
-        name = item.experiment.name
+        name = item.title
         if isinstance(item, Selected):
             message = f"image {item.image.name} ({item.variant.name}), {item.why}"
             checks.append(Check("experiment", name, "pass", message))
@@ -90,14 +91,17 @@ def dataset_checks(name: str, found: Dataset | NotPrepared | UsageError) -> list
     return [Check("dataset", found.name, "pass", f"{found.documents} documents in {found.path}, as recorded")]
 
 
-def without_hopeless(planned: Sequence[Selected | Skipped], checks: Sequence[Check]) -> tuple[Selected | Skipped, ...]:
-    """The plan, with what a failed check stops skipped for the first such reason."""
+def without_hopeless(session: Session, checks: Sequence[Check]) -> Session:
+    """The session, with what a failed check stops skipped for the first such reason."""
     why = {name: check for check in reversed(checks) if check.status == "fail" for name in check.stops}
-    return tuple(_skipped(item, why) for item in planned)
+    plans = [
+        dataclasses.replace(plan, planned=tuple(_skipped(item, why) for item in plan.planned)) for plan in session.plans
+    ]
+    return dataclasses.replace(session, plans=tuple(plans))
 
 
 def _skipped(item: Selected | Skipped, why: dict[str, Check]) -> Selected | Skipped:
-    check = why.get(item.experiment.name)
+    check = why.get(item.title)
     if check is None or isinstance(item, Skipped):
         return item
-    return Skipped(item.experiment, f"{check.check}, {check.subject}: {check.message}", check.mend)
+    return Skipped(item.experiment, f"{check.check}, {check.subject}: {check.message}", check.mend, item.apart)

@@ -11,7 +11,7 @@ from pipeline.entries import Experiment, Tuned
 from pipeline.errors import UsageError
 from pipeline.host.arguments import MOST_LAUNCHES, Arguments, parse, parse_variants, results_folder
 from pipeline.host.launchers.choose import LAUNCHERS
-from pipeline.host.session import find_dataset, make_request, open_session
+from pipeline.host.session import find_dataset, make_requests, open_session
 from pipeline.plan import ANY_IMAGE
 
 CATALOG = load_catalog()
@@ -186,7 +186,7 @@ def test_more_shards_than_documents_are_refused(tmp_path: Path) -> None:
     found = find_dataset(session)
     assert isinstance(found, Dataset)
     with pytest.raises(UsageError, match="--shards 4: there are 3 documents to split"):
-        make_request(session, found)
+        make_requests(session, found)
 
 
 def test_a_run_s_jobs_are_split_as_asked(tmp_path: Path) -> None:
@@ -194,4 +194,4 @@ def test_a_run_s_jobs_are_split_as_asked(tmp_path: Path) -> None:
     session = open_session(shards("--docs", "5", *folders), CATALOG)
     found = find_dataset(session)
     assert isinstance(found, Dataset)
-    assert make_request(session, found).shards == 4
+    assert [request.shards for request in make_requests(session, found)] == [4]

@@ -11,6 +11,7 @@ from typing import get_args
 from pipeline.catalog import Catalog, find
 from pipeline.current import Env
 from pipeline.errors import UsageError
+from pipeline.host.dataset_options import DATASET, FieldChoice, add_field_options, parse_fields
 from pipeline.host.execute import Rerun
 from pipeline.host.limits import STAGES, Limit, Limits, Stage
 from pipeline.host.report_options import Reporting, add_report_options, parse_reporting
@@ -65,6 +66,7 @@ class Arguments(Options):
     command: str
     experiments: tuple[str, ...]
     articles: Path | None
+    fields: FieldChoice
     launcher: str
     env: Env
     pull: bool
@@ -135,6 +137,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         "limits": parse_limits(given.job_timeout, given.time_limit, given.idle_limit),
         "report": tuple(dict.fromkeys(given.report or ())),
         "reporting": parse_reporting(given, catalog, action),
+        "fields": parse_fields(given),
     }
     return Arguments(**(fields | folders | own))
 
@@ -344,8 +347,9 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
 
 def _add_workload(parser: argparse.ArgumentParser, catalog: Catalog) -> None:
     group = parser.add_argument_group("workload, the same for all experiments")
-    add_workload_options(group, catalog, "a dataset of --list, or a JSONL file with id, document, summary")
+    add_workload_options(group, catalog, DATASET)
     group.add_argument("--articles", type=Path, metavar="FILE", help="of a fetched dataset only these, one URL a line")
+    add_field_options(group)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

@@ -17,8 +17,8 @@ from pipeline.catalog import Catalog, load_catalog, read_entries
 from pipeline.entries import WeightsSource
 from pipeline.files import read_json, write_json
 from pipeline.host import arguments as host_arguments
+from pipeline.host.corpora.flatten import Flattener
 from pipeline.host.docker.digests import read_digests
-from pipeline.host.hub_parquet import Flattener
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.runs import RunFolder
 from pipeline.job_folder import earlier_result
@@ -268,7 +268,7 @@ def digests_input(data: bytes, folder: Path) -> None:
 def parquet_input(data: bytes, folder: Path) -> None:
     wikilingua = datasets.load_datasets()["wikilingua"].hub
     assert wikilingua is not None
-    list(Flattener(wikilingua.columns).records([_file(data, folder, "articles.parquet")]))
+    list(Flattener(wikilingua.fields).records([_file(data, folder, "articles.parquet")]))
 
 
 def arguments_input(data: bytes, folder: Path) -> None:

@@ -14,6 +14,7 @@ from pipeline.datasets import (
     CONVERTED,
     Dataset,
     DatasetEntry,
+    HubParquet,
     NotPrepared,
     articles_sha256,
     describe,
@@ -29,7 +30,7 @@ from pipeline.errors import UsageError
 from pipeline.files import sha256_file, sha256_json
 from pipeline.host.corpora import own
 from pipeline.host.corpora.download import Fetched, download, listed_bytes
-from pipeline.host.corpora.flatten import Flattener
+from pipeline.host.corpora.flatten import Flattener, with_usual_id
 from pipeline.host.corpora.hub_name import BYTES_PER_MB, PREFIX, look_up, parse_hub_name
 from pipeline.host.corpora.rows import options_by_field
 from pipeline.host.dataset_options import FieldChoice
@@ -78,9 +79,10 @@ def prepare(
         if isinstance(state, Dataset):
             return state
     entry = _asked(name_or_path, fields, ask=not parquet_files)
+    assert entry.hub is not None  # any other dataset is ready, or an error
     with announce(describe(entry)):
-        files = [Fetched(file, sha256_file(file)) for file in parquet_files]
-        return _fetch(entry, data, read_articles(articles), cache, files, fields)
+        files = [Fetched(file, sha256_file(file)) for file in parquet_files] or download(entry.hub, cache)
+        return _flattened(entry, entry.hub, data, read_articles(articles), files, local=bool(parquet_files))
 
 
 def copied(given: str, data: Path) -> Dataset:
@@ -131,34 +133,35 @@ def _asked(name: str, fields: FieldChoice, *, ask: bool) -> DatasetEntry:
     if name.startswith(PREFIX):
         return look_up(parse_hub_name(name), fields)
     entry = load_datasets()[name]
-    assert entry.hub is not None  # any other dataset is ready, or an error
-    if not ask or entry.hub.download_mb is not None:
+    if not ask or entry.hub is None or entry.hub.download_mb is not None:
         return entry
     size = listed_bytes(entry.hub)
     return replace(entry, hub=replace(entry.hub, download_mb=None if size is None else -(-size // BYTES_PER_MB)))
 
 
-def _fetch(
+def _flattened(
     entry: DatasetEntry,
+    hub: HubParquet,
     data: Path,
     wanted: frozenset[str] | None,
-    cache: Path,
-    local: Sequence[Fetched],
-    choice: FieldChoice,
+    files: Sequence[Fetched],
+    *,
+    local: bool,
 ) -> Dataset:
-    hub = entry.hub
-    assert hub is not None
-    files = local or download(hub, cache)
-    flattener = Flattener(hub.fields, wanted, options_by_field(hub.fields) if choice.made else {})
+    """Write the documents of these files, the entry's own or local ones instead, with their manifest."""
+    paths = [file.path for file in files]
+    listed = entry.name in load_datasets()
+    fields = hub.fields if listed else with_usual_id(hub.fields, paths)
+    flattener = Flattener(fields, wanted, {} if listed else options_by_field(fields))
     relative = prepared_path(entry, wanted)
-    documents = write_lines(data / relative, flattener.records([file.path for file in files]))
+    documents = write_lines(data / relative, flattener.records(paths))
     origin = Origin(
-        files=tuple(file.path.name for file in local) or hub.files,
+        files=tuple(path.name for path in paths) if local else hub.files,
         files_sha256=tuple(file.sha256 for file in files),
         repo=None if local else hub.repo,
         revision=None if local else hub.revision,
         articles_sha256=articles_sha256(wanted),
-        fields=hub.fields,
+        fields=fields,
     )
     write_manifest(data / relative, entry.name, documents, origin, entry.licence, flattener.dropped)
     return Dataset(entry.name, relative, documents)

@@ -4,7 +4,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.documents import doubles
@@ -14,6 +14,16 @@ from pipeline.host.corpora.rows import Row, path_of, text_at
 from pipeline.prepared import Fields
 
 MISSING_SHOWN = 3
+
+
+USUAL_ID = "id"
+
+
+def with_usual_id(fields: Fields, files: Sequence[Path]) -> Fields:
+    """The fields with the usual column for the id, where none was named and every file has it."""
+    if fields.id is None and fields.url is None and all(USUAL_ID in parquet.columns(file) for file in files):
+        return replace(fields, id=USUAL_ID)
+    return fields
 
 
 @dataclass

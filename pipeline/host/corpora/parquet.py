@@ -66,9 +66,11 @@ def _of_group(
     parquet: Any, group: int, tops: list[str], begin: int, wanted: Sequence[int] | None, file: Path
 ) -> Iterator[Row]:
     """begin: the position of the row group's first row."""
+    import pyarrow
+
     for batch in parquet.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=tops):
         here = _within(wanted, begin, begin + batch.num_rows)
-        chosen = batch if wanted is None else batch.take([at - begin for at in here])
+        chosen = batch if wanted is None else batch.take(pyarrow.array([at - begin for at in here], pyarrow.int64()))
         for at, values in zip(here, chosen.to_pylist(), strict=True):
             yield Row(values, f"{file}: row {at + 1}", at + 1)
         begin += batch.num_rows
@@ -89,6 +91,8 @@ def _opened(file: Path) -> Iterator[Any]:
     import pyarrow.parquet
 
     try:
+        # pyarrow's own allocator keeps what a page took: several times as much as the pages in use
+        pyarrow.set_memory_pool(pyarrow.system_memory_pool())
         with open_regular(file) as stream, pyarrow.parquet.ParquetFile(stream, buffer_size=BUFFER_BYTES) as parquet:
             yield parquet
     # pyarrow's errors are these, or one of these too

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.files import open_regular
-from pipeline.host.corpora.rows import Row, missing, path_of
+from pipeline.host.corpora.rows import Row, missing, path_of, text_at
 from pipeline.prepared import Fields
 
 ROWS_AT_ONCE = 128
@@ -40,10 +40,10 @@ def require_texts(file: Path, fields: Fields, options: Mapping[str, str]) -> Non
 def keys(file: Path, name: str) -> Iterator[str | None]:
     """One column's texts or whole numbers, of all rows, without reading any other column."""
     with _opened(file) as parquet:
-        [top, *_] = path_of(name, parquet.schema_arrow.names)
+        top, *inner = path_of(name, parquet.schema_arrow.names)
         for batch in parquet.iter_batches(KEYS_AT_ONCE, columns=[top]):
             for value in batch.column(0).to_pylist():
-                yield None if value is None else str(value)
+                yield text_at(value, inner, numbers=True)
 
 
 def rows(file: Path, names: Sequence[str], wanted: Sequence[int] | None = None) -> Iterator[Row]:
@@ -91,9 +91,8 @@ def _opened(file: Path) -> Iterator[Any]:
     import pyarrow.parquet
 
     try:
-        # pyarrow's own allocator keeps what a page took: several times as much as the pages in use
-        pyarrow.set_memory_pool(pyarrow.system_memory_pool())
-        with open_regular(file) as stream, pyarrow.parquet.ParquetFile(stream, buffer_size=BUFFER_BYTES) as parquet:
+        reading = {"buffer_size": BUFFER_BYTES, "pre_buffer": False}  # that would hold a row group's whole columns
+        with open_regular(file) as stream, pyarrow.parquet.ParquetFile(stream, **reading) as parquet:
             yield parquet
     # pyarrow's errors are these, or one of these too
     except (ValueError, OSError, pyarrow.ArrowException, MemoryError) as error:
@@ -104,11 +103,10 @@ def _require(kinds: Sequence[str], schema: Any, name: str, where: str, option: s
     first, *others = path_of(name, schema.names)
     if first not in schema.names:
         raise missing(where, first, schema.names, option)
-    kind, place = schema.field(first).type, first
-    for inner in [*others, None]:
-        kind = _without_lists(kind)
-        if inner is None:
-            break
+    if schema.names.count(first) > 1:
+        raise UsageError(f"{where}: column {first!r} stands twice; rename one")
+    kind, place = _without_lists(schema.field(first).type), first
+    for inner in others:
         if not _is_any(["struct"], kind):
             expected = "a struct of lists or a list of structs"
             raise UsageError(f"{where}: column {place!r}: expected {expected} with {inner!r}, found {kind}")
@@ -116,7 +114,7 @@ def _require(kinds: Sequence[str], schema: Any, name: str, where: str, option: s
         place = f"{place}.{inner}"
         if inner not in names:
             raise missing(where, place, [f"{place.rpartition('.')[0]}.{one}" for one in names], option)
-        kind = kind.field(inner).type
+        kind = _without_lists(kind.field(inner).type)
     if not _is_any(kinds, kind):
         mend = f"; name another with {option}" if option else ""
         raise UsageError(f"{where}: column {place!r}: expected text, found {kind}{mend}")

@@ -9,6 +9,7 @@ from pipeline.catalog import Catalog, load_catalog
 from pipeline.entries import Experiment, Tuned
 from pipeline.errors import UsageError
 from pipeline.host.arguments import MOST_LAUNCHES, Arguments, parse, parse_variants, results_folder
+from pipeline.host.dataset_options import FieldChoice
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.plan import ANY_IMAGE
 
@@ -156,3 +157,10 @@ def with_experiment(experiment: Experiment) -> Catalog:
 )
 def test_the_results_folder_is_known_before_the_rest_is_parsed(arguments: list[str], folder: str) -> None:
     assert results_folder(arguments) == Path(folder)
+
+
+def test_fields_of_a_users_file_are_named_and_dots_reach_into_nested_ones() -> None:
+    words = ["--all", "--gpu", "cpu", "--document-field", "article.text", "--id-field", "key"]
+    assert parse(words, CATALOG, LAUNCHERS).fields == FieldChoice("article.text", None, "key")
+    with pytest.raises(UsageError, match=r"--summary-field '\.x': name a field"):
+        parse(["--all", "--gpu", "cpu", "--summary-field", ".x"], CATALOG, LAUNCHERS)

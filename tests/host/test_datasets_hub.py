@@ -82,7 +82,7 @@ def test_texts_of_flat_columns_stand_as_they_are_and_rows_without_one_are_counte
     assert manifest_of(tmp_path)["origin"]["fields"] == {"id": "id", **FIELDS, "url": None}
 
 
-def test_every_dataset_of_the_hub_is_listed_with_its_licence_and_pinned_to_a_commit() -> None:
+def test_every_dataset_of_the_hub_is_described_with_its_licence_and_pinned_to_a_commit() -> None:
     for entry in load_datasets().values():
         if entry.hub is not None:
             assert re.fullmatch(r"[0-9a-f]{40}", entry.hub.revision)

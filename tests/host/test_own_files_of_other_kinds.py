@@ -205,6 +205,12 @@ def test_files_of_a_pattern_with_other_columns_are_named(tmp_path: Path) -> None
         found(str(tmp_path / "corpus" / "*.csv"), tmp_path)
 
 
+def test_a_file_of_a_pattern_without_a_line_adds_nothing(tmp_path: Path) -> None:
+    written(tmp_path / "corpus" / "a.jsonl")
+    (tmp_path / "corpus" / "b.jsonl").touch()
+    assert documents(str(tmp_path / "corpus" / "*.jsonl"), tmp_path) == DOCUMENTS
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

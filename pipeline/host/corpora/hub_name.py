@@ -43,7 +43,7 @@ class HubName:
         name = own_file_name(Path(f"{readable}.jsonl"), digest)
         return DatasetEntry(
             name=name,
-            description=f"{self.repo} on the Hugging Face Hub",
+            description=f"dataset {self.repo}",
             licence=licence or "unknown until the Hub is asked",
             source="hub_parquet",
             path=f"prepared/{name}.jsonl",

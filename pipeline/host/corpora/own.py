@@ -78,7 +78,8 @@ def _common_folder(files: Sequence[Path]) -> Path:
 
 def settle_fields(files: Sequence[Source], choice: FieldChoice) -> Fields:
     """The fields as they were given or as they are usually called, held against each file's columns."""
-    by_file = {source.file: _kind(source).columns(source.file) for source in files}
+    read = {source.file: _kind(source).columns(source.file) for source in files}
+    by_file = {file: columns for file, columns in read.items() if columns}  # a file without a line has none to miss
     identifier = choice.id
     if identifier is None and any(ID in columns for columns in by_file.values()):
         identifier = ID

@@ -13,6 +13,7 @@ from pipeline.current import Env
 from pipeline.errors import UsageError
 from pipeline.hardware import Numbers
 from pipeline.host import model_option
+from pipeline.host.dataset_options import DATASET, FieldChoice, add_field_options, parse_fields
 from pipeline.host.execute import Rerun
 from pipeline.host.limits import STAGES, Limit, Limits, Stage
 from pipeline.host.placement_options import add_placement_options, check_shards, parse_gpus
@@ -68,6 +69,7 @@ class Arguments(Options):
     command: str
     experiments: tuple[str, ...]
     articles: Path | None
+    fields: FieldChoice
     launcher: str
     env: Env
     pull: bool
@@ -145,6 +147,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         "limits": parse_limits(given.job_timeout, given.time_limit, given.idle_limit),
         "report": tuple(dict.fromkeys(given.report or ())),
         "reporting": parse_reporting(given, catalog, action),
+        "fields": parse_fields(given),
     }
     return Arguments(**(fields | folders | own))
 
@@ -362,8 +365,9 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
 
 def _add_workload(parser: argparse.ArgumentParser, catalog: Catalog) -> None:
     group = parser.add_argument_group("workload, the same for all experiments")
-    add_workload_options(group, catalog, "a dataset of --list, or a JSONL file with id, document, summary")
+    add_workload_options(group, catalog, DATASET)
     group.add_argument("--articles", type=Path, metavar="FILE", help="of a fetched dataset only these, one URL a line")
+    add_field_options(group)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

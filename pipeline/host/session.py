@@ -97,19 +97,21 @@ def open_session(arguments: Arguments, catalog: Catalog) -> Session:
 
 def find_dataset(session: Session) -> Dataset | NotPrepared:
     """The dataset as it stands; nothing is fetched."""
-    return datasets.resolve(session.choices.dataset, session.arguments.data, session.arguments.articles)
+    arguments = session.arguments
+    return datasets.resolve(session.choices.dataset, arguments.data, arguments.articles, arguments.fields)
 
 
 def prepare_dataset(session: Session, watcher: Watcher) -> Dataset:
     """The dataset, fetched first where it has to be; its licence and size are shown before."""
     arguments = session.arguments
-    found = find_dataset(session)
-    if isinstance(found, Dataset):
-        return found
-    with watcher.preparing(found.description):
-        return datasets.prepare(
-            session.choices.dataset, arguments.data, arguments.articles, cache=arguments.cache / "datasets"
-        )
+    return datasets.prepare(
+        session.choices.dataset,
+        arguments.data,
+        arguments.articles,
+        fields=arguments.fields,
+        cache=arguments.cache / "datasets",
+        announce=watcher.preparing,
+    )
 
 
 def make_requests(session: Session, dataset: Dataset) -> tuple[Request, ...]:

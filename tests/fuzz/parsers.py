@@ -17,8 +17,10 @@ from pipeline.catalog import Catalog, load_catalog, read_entries
 from pipeline.entries import WeightsSource
 from pipeline.files import read_json, write_json
 from pipeline.host import arguments as host_arguments
+from pipeline.host.corpora import own
+from pipeline.host.corpora.flatten import Flattener
+from pipeline.host.dataset_options import FieldChoice
 from pipeline.host.docker.digests import read_digests
-from pipeline.host.hub_parquet import Flattener
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.runs import RunFolder
 from pipeline.job_folder import earlier_result
@@ -138,6 +140,15 @@ def own_dataset(data: bytes, folder: Path) -> None:
     if manifest:
         _file(manifest, folder, "data/mine.manifest.json")
     datasets.resolve(os.fsdecode(given), folder / "data", datasets.in_place)
+
+
+def own_table(name: str) -> Callable[[bytes, Path], None]:
+    def parse(data: bytes, folder: Path) -> None:
+        files = [own.Source(name, _file(data, folder, name))]
+        prepared.write_lines(folder / "copy.jsonl", own.records(files, own.settle_fields(files, FieldChoice())))
+        documents.read_documents(folder / "copy.jsonl")
+
+    return parse
 
 
 def manifest_input(data: bytes, folder: Path) -> None:
@@ -271,7 +282,7 @@ def digests_input(data: bytes, folder: Path) -> None:
 def parquet_input(data: bytes, folder: Path) -> None:
     wikilingua = datasets.load_datasets()["wikilingua"].hub
     assert wikilingua is not None
-    list(Flattener(wikilingua.columns).records([_file(data, folder, "articles.parquet")]))
+    list(Flattener(wikilingua.fields).records([_file(data, folder, "articles.parquet")]))
 
 
 def old_pair(data: bytes, folder: Path) -> None:

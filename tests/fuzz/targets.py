@@ -32,6 +32,20 @@ def targets() -> dict[str, Target]:
                 None,
                 (*tokens.JSON, *tokens.PATHS, parsers.CUT),
             ),
+            Target(
+                "CSV",
+                parsers.own_table("mine.csv"),
+                (b'id,document,summary\r\na,"Tie, ""it"".",Tie.\r\n\r\nb,Pull.,"Pull\nit."\r\n',),
+                "mine.csv",
+                (b'"', b",", b"\n", b"\xef\xbb\xbf"),
+            ),
+            Target(
+                "JSON lines with fields",
+                parsers.own_table("mine.json"),
+                (b'{"document": ["One.", "Two."], "summary": "1"}\n', *seeds.DATASETS),
+                "mine.json",
+                tokens.JSON,
+            ),
             Target("dataset manifest", parsers.manifest_input, (seeds.PREPARED_MANIFEST,), "mine", tokens.JSON),
             Target(
                 "articles",

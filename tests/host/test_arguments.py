@@ -10,6 +10,7 @@ from pipeline.datasets import Dataset
 from pipeline.entries import Experiment, Tuned
 from pipeline.errors import UsageError
 from pipeline.host.arguments import MOST_LAUNCHES, Arguments, parse, parse_variants, results_folder
+from pipeline.host.dataset_options import FieldChoice
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.session import find_dataset, make_requests, open_session
 from pipeline.plan import ANY_IMAGE
@@ -195,3 +196,10 @@ def test_a_run_s_jobs_are_split_as_asked(tmp_path: Path) -> None:
     found = find_dataset(session)
     assert isinstance(found, Dataset)
     assert [request.shards for request in make_requests(session, found)] == [4]
+
+
+def test_fields_of_a_users_file_are_named_and_dots_reach_into_nested_ones() -> None:
+    words = ["--all", "--gpu", "cpu", "--document-field", "article.text", "--id-field", "key"]
+    assert parse(words, CATALOG, LAUNCHERS).fields == FieldChoice("article.text", None, "key")
+    with pytest.raises(UsageError, match=r"--summary-field '\.x': name a field"):
+        parse(["--all", "--gpu", "cpu", "--summary-field", ".x"], CATALOG, LAUNCHERS)

@@ -98,7 +98,7 @@ class Environment:
     driver's reasons for lower clocks seen in the timed section; empty where there were none, None where they can't be
     told. read_ahead_bytes: what the orchestrator read into the page cache for later jobs in the timed section; None
     where it reads nothing ahead. gpu_uuids: of the GPUs that it computed on. side_by_side: the experiments whose jobs
-    ran on this host's other GPUs at some time of this one.
+    ran on this host's other GPUs at some time of this one. node: of the cluster that it ran on.
     """
 
     gpu_name: str | None = None
@@ -121,6 +121,7 @@ class Environment:
     read_ahead_bytes: int | None = None
     gpu_uuids: tuple[str, ...] = ()
     side_by_side: tuple[str, ...] = ()
+    node: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from pipeline.catalog import Catalog
 from pipeline.datasets import Dataset, NotPrepared
 from pipeline.errors import UsageError
 from pipeline.host.arguments import Arguments
+from pipeline.host.cluster.launcher import RayLauncher
 from pipeline.host.docker.engine import EngineError
+from pipeline.host.doctor.cluster import cluster_checks, node_memory
 from pipeline.host.doctor.containers import builder_checks, docker_checks
 from pipeline.host.doctor.disk import disk_checks
-from pipeline.host.doctor.folders import folder_checks, limit_checks
+from pipeline.host.doctor.folders import folder_checks, is_writable, limit_checks
 from pipeline.host.doctor.gather import Facts, gather
 from pipeline.host.doctor.gpu import driver_checks, gpu_checks
 from pipeline.host.doctor.hub import hub_checks
@@ -34,13 +36,33 @@ def diagnose(arguments: Arguments, catalog: Catalog) -> list[Check]:
         request = make_request(session, dataset) if isinstance(dataset, Dataset) else None
     except UsageError as error:
         dataset = error
-    facts = gather(session, None if isinstance(dataset, UsageError) else dataset)
-    return [*dataset_checks(session.choices.dataset, dataset), *examine(session, request, facts)]
+    found = None if isinstance(dataset, UsageError) else dataset
+    return [*dataset_checks(session.choices.dataset, dataset), *_examine_here(session, found, request)]
 
 
 def preflight(session: Session, dataset: Dataset | NotPrepared, request: Request | None) -> list[Check]:
     """What a run looks at before it begins. request: None for documents that have yet to be fetched."""
+    return _examine_here(session, dataset, request)
+
+
+def _examine_here(session: Session, dataset: Dataset | NotPrepared | None, request: Request | None) -> list[Check]:
+    launcher = session.launcher
+    if isinstance(launcher, RayLauncher):
+        return examine_cluster(session, request, launcher)
     return examine(session, request, gather(session, dataset))
+
+
+def examine_cluster(session: Session, request: Request | None, launcher: RayLauncher) -> list[Check]:
+    """What can be told before a job is on its node, which looks at its disk and engine itself."""
+    selected = [item for item in session.planned if isinstance(item, Selected)]
+    results = {"results": is_writable(session.arguments.results)}
+    return [
+        *cluster_checks(launcher),
+        *driver_checks(session.hardware, selected),
+        *experiment_checks(session.planned, by_name=not session.arguments.all),
+        *memory_checks(selected, session.hardware, node_memory(session, launcher), request, {}),
+        *folder_checks(results, to_fill=False),
+    ]
 
 
 def examine(session: Session, request: Request | None, facts: Facts) -> list[Check]:

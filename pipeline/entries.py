@@ -79,8 +79,8 @@ class Needs:
 
     compute_capability: of a GPU; an experiment that runs on a CPU too may ask for one. real_weights: its speed depends
     on what the model writes, which random weights don't show. gpus: how many of them it computes on at once.
-    packages: what it imports beside its image's engine; the
-    image's locks hold them, the interpreter at hand (--env current) may not.
+    packages: what it imports beside its image's engine; the image's locks hold them, the interpreter at hand (--env
+    current) may not.
     """
 
     device: Device | None = None

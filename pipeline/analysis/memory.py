@@ -69,26 +69,30 @@ def estimate(
     longest: Lengths | None,
     device: Device,
     opened_bytes: int | None = None,
+    devices: int = 1,
 ) -> Estimate | None:
     """The memory that an experiment takes; None where models.yaml doesn't know the model's shape.
+
+    devices: over how many the weights and the cache are split evenly; the estimate is for one of them.
 
     opened_bytes: of the weights' files where they are there (see weights.opened_bytes). longest: None for documents
     that are not there yet.
     """
-    weights = weights_bytes(model, source, footprint, dtype, opened_bytes)
-    if weights is None or model.attention is None:
+    whole = weights_bytes(model, source, footprint, dtype, opened_bytes)
+    if whole is None or model.attention is None:
         return None
+    weights = whole // devices
     bits = footprint.kv_bits or DTYPE_BITS[dtype]
     share = footprint.gpu_share if device == "cuda" else 1.0
     if longest is None:
         return Estimate(weights, None, weights, share)
     rows = batch_size or 1
-    one = kv_cache_bytes(model.attention, longest.bound, bits)
+    one = kv_cache_bytes(model.attention, longest.bound, bits) // devices
     if footprint.kv_cache == "pool":
         return Estimate(weights, one, weights + one, share)
     if footprint.kv_cache == "slots":
         return Estimate(weights, rows * one, weights + one, share)
-    grown = rows * kv_cache_bytes(model.attention, longest.likely, bits)
+    grown = rows * kv_cache_bytes(model.attention, longest.likely, bits) // devices
     return Estimate(weights, round(grown * (1 + CACHE_COPIES)), weights, share)
 
 

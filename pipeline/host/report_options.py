@@ -64,7 +64,8 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[GPU=]X",
-        help="what an hour of the machine costs, for the cost of 1,000 documents; repeatable, a GPU each",
+        help="what an hour of one GPU costs, or of a machine without any, for the cost of 1,000 documents; "
+        "repeatable, a kind of GPU each",
     )
     group.add_argument("--currency", default="USD", metavar="NAME", help="of the price (default: %(default)s)")
     group.add_argument(

@@ -21,6 +21,7 @@ def notes_on(entries: Sequence[Entry]) -> tuple[Note, ...]:
         *_unsteady(done),
         *_mixed_software(done),
         *_at_hand(done),
+        *_side_by_side(done),
         *_repeated(entries),
         *_different_dtypes(done),
         *_rounded_weights(done),
@@ -98,6 +99,19 @@ def _at_hand(entries: Sequence[Entry]) -> list[Note]:
     names = [item.row.experiment for item in entries if env_of(item.first.result.job.variant) == "current"]
     text = "in the interpreter at hand (--env current), not from a lock; result.json has what was installed there"
     return [Note(f"{', '.join(names)}: {text}")] if names else []
+
+
+def _side_by_side(entries: Sequence[Entry]) -> list[Note]:
+    """Rows whose jobs had company: processor, memory and PCIe are the host's, whoever has which GPU."""
+    beside: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        others = dict.fromkeys(name for job in entry.launches for name in job.result.environment.side_by_side)
+        if others:
+            beside.setdefault(", ".join(others), {})[entry.row.experiment] = None
+    return [
+        Note(f"{', '.join(names)}: ran while {others} did, on other GPUs of the host; --exclusive runs one at a time")
+        for others, names in beside.items()
+    ]
 
 
 def _repeated(entries: Sequence[Entry]) -> list[Note]:

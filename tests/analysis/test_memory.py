@@ -121,3 +121,13 @@ def test_an_experiments_share_is_the_one_that_its_options_ask_for() -> None:
     assert pools
     for item in pools:
         assert item.options.get("gpu_memory_utilization", 0.9) == item.memory.gpu_share, item.name
+
+
+def test_over_two_gpus_each_holds_half() -> None:
+    pool, longest = Footprint(kv_cache="pool"), MEASURED_LONGEST
+    one, two = (
+        estimate(LLAMA, LLAMA.weights["hf"], pool, "bfloat16", None, longest, "cuda", devices=devices)
+        for devices in (1, 2)
+    )
+    assert one is not None and two is not None and one.kv_cache_bytes is not None
+    assert (two.weights_bytes, two.kv_cache_bytes) == (one.weights_bytes // 2, one.kv_cache_bytes // 2)

@@ -77,3 +77,13 @@ def test_closing_before_loading_and_twice_is_harmless() -> None:
     backend = vllm.create(make_setup())
     backend.close()
     backend.close()
+
+
+def test_the_memory_of_all_workers_is_the_engines() -> None:
+    reports = [{"device": "cuda", "weights_bytes": 3, "kv_cache_bytes": 5}] * 2
+    assert vllm.of_all_workers(reports) == {"device": "cuda", "weights_bytes": 6, "kv_cache_bytes": 10}
+
+
+def test_what_one_worker_cannot_tell_is_not_known_of_all() -> None:
+    reports = [{"weights_bytes": 3, "kv_cache_bytes": 5}, {"weights_bytes": None, "kv_cache_bytes": 5}]
+    assert vllm.of_all_workers(reports)["weights_bytes"] is None

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.host.docker.engine import Engine
 from pipeline.host.docker.images import CONTENT_LABEL, content, reference
-from pipeline.host.launchers import Work
+from pipeline.host.launchers import ANYWHERE, Place, Work
 from pipeline.host.launchers.docker import DockerLauncher
 from pipeline.host.owner import this_process
 from tests.containers.support import MakeLauncher, variant_of
@@ -45,15 +45,17 @@ def launcher(make_launcher: MakeLauncher, tmp_path: Path) -> DockerLauncher:
     folders = {name: tmp_path / name for name in ("data", "cache", "results")}
     for folder in folders.values():
         folder.mkdir()
-    return make_launcher(gpu=GPU, **folders)
+    return make_launcher(gpus=(GPU,), **folders)
 
 
-def asked(launcher: DockerLauncher, client: docker.DockerClient, work: Work = "job") -> dict[str, Any]:
+def asked(
+    launcher: DockerLauncher, client: docker.DockerClient, work: Work = "job", place: Place = ANYWHERE
+) -> dict[str, Any]:
     """The container that a job would get, as the engine has it."""
     log = launcher.results / "run" / "job" / "log.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
-        launcher.spec(IMAGE, VARIANT, ["--job", "job.json"], log, work) as spec,
+        launcher.spec(IMAGE, VARIANT, ["--job", "job.json"], log, work, place) as spec,
         launcher.engine.container(spec) as container,
     ):
         inspected: dict[str, Any] = client.api.inspect_container(container.id)
@@ -77,6 +79,14 @@ def test_the_gpu_is_asked_for_by_its_uuid(host: dict[str, Any]) -> None:
     [request] = host["DeviceRequests"]
     assert (request["Driver"], request["DeviceIDs"], request["Count"]) == ("nvidia", [GPU], 0)
     assert request["Capabilities"] == CAPABILITIES
+
+
+def test_a_job_with_gpus_and_cores_of_its_own_is_given_those(
+    launcher: DockerLauncher, client: docker.DockerClient, cuda_image: None
+) -> None:
+    host = asked(launcher, client, place=Place(2, ("GPU-5", "GPU-6"), (0,)))["HostConfig"]
+    assert host["DeviceRequests"][0]["DeviceIDs"] == ["GPU-5", "GPU-6"]
+    assert host["CpusetCpus"] == "0"
 
 
 def test_without_a_uuid_all_gpus_are_asked_for(

@@ -18,6 +18,7 @@ from pipeline.host.launchers import Launcher
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.outcome import collect
 from pipeline.host.prepare import Preparation, Prepared
+from pipeline.host.seats import LocalSeats, Seat
 from pipeline.host.session import Session, find_dataset, make_request, open_session
 from pipeline.jobs import make_job
 from pipeline.plan import Request, Selected
@@ -77,7 +78,7 @@ def run_job(planned: Command, prepared: Prepared) -> Failure:
         host=HOST,
         policy=Policy(retries=0),
         watcher=watcher,
-        turn=GpuTurn(None, watcher),
+        seats=LocalSeats([Seat(GpuTurn(None, watcher))]),
     )
     [result] = execution.run_all(planned.session.planned, planned.request, prepared)
     assert result.failure is not None, result

@@ -71,7 +71,7 @@ def test_a_driver_older_than_every_variant_skips_the_experiment() -> None:
 
 
 def test_a_gpu_that_is_only_named_fails_and_its_driver_is_unknown() -> None:
-    named = replace(A100, driver=None, uuid=None, present=False)
+    named = replace(A100, driver=None, uuids=(), present=False)
     checks = examined(named, make_facts(cards=()))
     assert one(checks, "gpu", "a100").status == "fail"
     assert set(statuses(checks, "driver").values()) == {"unknown"}

@@ -10,6 +10,7 @@ import pytest
 from pipeline.gpus import GpuProcess
 from pipeline.host import gpu_turn
 from pipeline.host.gpu_turn import TOLERANCE_BYTES, GpuHeldError, GpuTurn
+from pipeline.host.stopping import Stop
 from pipeline.report.watch import LineWatcher
 from tests.conftest import REPOSITORY
 
@@ -50,7 +51,7 @@ def turn_with(tmp_path: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> 
 
 def take_twice(turn: GpuTurn) -> None:
     for _ in range(2):
-        with turn.take():
+        with turn.take(Stop()):
             pass
 
 
@@ -85,8 +86,9 @@ HOLD = """
 import sys
 from pathlib import Path
 from pipeline.host.gpu_turn import GpuTurn
+from pipeline.host.stopping import Stop
 from pipeline.report.watch import LineWatcher
-with GpuTurn(sys.argv[1], LineWatcher(), lambda _: 0, lambda _: [], Path(sys.argv[2])).take():
+with GpuTurn(sys.argv[1], LineWatcher(), lambda _: 0, lambda _: [], Path(sys.argv[2])).take(Stop()):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -107,7 +109,7 @@ def test_another_commands_job_is_waited_for(
         holder.stdin.close()
 
     monkeypatch.setattr(notes, "note", release)
-    with turn_with(0).take():
+    with turn_with(0).take(Stop()):
         assert notes.texts == [f"waiting for another command's job on {UUID}"]
     assert holder.wait(10) == 0
     holder.stdout.close()

@@ -1,6 +1,7 @@
 """Several launches of each experiment: their order, and what becomes of each by itself."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from pipeline.host.launchers import Exit
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.prepare import Broken, Prepared
+from pipeline.host.seats import LocalSeats, Seat
 from pipeline.host.session import Session, find_dataset, make_request, open_session
+from pipeline.host.watcher import Queued
 from pipeline.plan import Request
 from pipeline.report.watch import LineWatcher
 from pipeline.results import Result
@@ -49,13 +52,17 @@ class Noting(LineWatcher):
         self.begun: list[tuple[str, int, int]] = []
         self.kept: list[bool] = []
 
-    def started(self, experiment: str, number: int, total: int) -> None:
-        self.begun.append((experiment, number, total))
-        super().started(experiment, number, total)
+    def running(self, jobs: Sequence[Queued]) -> AbstractContextManager[None]:
+        self.jobs = jobs
+        return super().running(jobs)
 
-    def finished(self, result: Result, kept: bool) -> None:
+    def started(self, number: int) -> None:
+        self.begun.append((self.jobs[number - 1].experiment, number, len(self.jobs)))
+        super().started(number)
+
+    def finished(self, number: int, result: Result, kept: bool) -> None:
         self.kept.append(kept)
-        super().finished(result, kept)
+        super().finished(number, result, kept)
 
 
 @dataclass
@@ -74,7 +81,12 @@ class Run:
         return session, make_request(session, dataset)
 
     def __call__(
-        self, *words: str, fails: Sequence[str] = (), prepared: Prepared | None = None, **policy: Any
+        self,
+        *words: str,
+        fails: Sequence[str] = (),
+        prepared: Prepared | None = None,
+        seats: int = 1,
+        **policy: Any,
     ) -> tuple[list[Result], Noting]:
         session, request = self.session(*words)
         watcher = Noting()
@@ -86,7 +98,7 @@ class Run:
             host=HostFacts(),
             policy=Policy(launches=arguments.launches, **policy),
             watcher=watcher,
-            turn=GpuTurn(None, watcher),
+            seats=LocalSeats([Seat(GpuTurn(None, watcher)) for _ in range(seats)]),
         )
         return execution.run_all(session.planned, request, prepared or Prepared()), watcher
 
@@ -146,3 +158,15 @@ def test_what_a_job_took_is_recorded_with_the_parts_that_its_worker_timed(run: R
         assert len(known) == len(parts)
         assert timing.wall_s is not None and 0 < sum(known) < timing.wall_s
         assert timing.rates_s is None  # of a job that runs no model
+
+
+def test_jobs_that_ran_side_by_side_say_so(run: Run) -> None:
+    results, _ = run("--experiment", "lead-3", seats=2)
+    assert [result.environment.side_by_side for result in results] == [("lead-3",), ("lead-3",)]
+    alone, _ = run("--experiment", "lead-3", rerun="fresh")
+    assert [result.environment.side_by_side for result in alone] == [(), ()]
+
+
+def test_results_of_jobs_side_by_side_stand_in_the_order_of_the_plan(run: Run) -> None:
+    results, _ = run(seats=4)
+    assert outcomes(results) == outcomes(run()[0])

@@ -15,10 +15,11 @@ import pytest
 
 from pipeline.catalog import load_catalog
 from pipeline.host.environments import READY_FILE, environment_folder
-from pipeline.host.launchers import Exit
+from pipeline.host.launchers import Exit, Place
 from pipeline.host.launchers import process as launcher_module
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.limits import NO_LIMITS, STAGES, Limit, Limits
+from pipeline.host.stopping import Stop
 
 IMAGE = load_catalog().images["reference"]
 VARIANT = IMAGE.variants[0]
@@ -185,3 +186,52 @@ def test_two_makers_of_one_environment_wait_for_each_other(tmp_path: Path) -> No
     ]
     assert [maker.wait() for maker in makers] == [0, 0]
     assert len(list(tmp_path.glob("?.txt"))) == 1
+
+
+def test_a_job_sees_the_gpus_of_its_place_alone(launcher: ProcessLauncher, tmp_path: Path) -> None:
+    becomes(launcher, "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['CUDA_DEVICE_ORDER'])")
+    lines: list[str] = []
+    log, place = tmp_path / "job" / "log.txt", Place(2, ("GPU-5", "GPU-6"))
+    launcher.run(IMAGE, VARIANT, ["--job", "x"], log, lines.append, place=place)
+    assert lines == ["GPU-5,GPU-6 PCI_BUS_ID"]
+
+
+def test_a_job_is_bound_to_the_cores_of_its_place_and_its_starter_is_not(
+    launcher: ProcessLauncher, tmp_path: Path
+) -> None:
+    becomes(launcher, "import os; print(sorted(os.sched_getaffinity(0)))")
+    before, lines = os.sched_getaffinity(0), []
+    last = max(before)
+    log = tmp_path / "job" / "log.txt"
+    launcher.run(IMAGE, VARIANT, ["--job", "x"], log, lines.append, place=Place(cores=(last,)))
+    assert lines == [f"[{last}]"]
+    assert os.sched_getaffinity(0) == before
+
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+print("here", flush=True)
+time.sleep(60)
+time.sleep(60)
+"""
+
+
+def test_a_job_in_a_thread_is_asked_to_end_and_then_killed(launcher: ProcessLauncher, tmp_path: Path) -> None:
+    becomes(launcher, STUBBORN)
+    stop, lines, raised = Stop(), [], []
+
+    def job() -> None:
+        try:
+            launcher.run(IMAGE, VARIANT, ["--job", "x"], tmp_path / "job" / "log.txt", lines.append, stop=stop)
+        except KeyboardInterrupt:
+            raised.append(True)
+
+    thread = threading.Thread(target=job)
+    thread.start()
+    for said in ("here", "asked"):
+        while said not in lines:
+            time.sleep(0.05)
+        stop.ask()
+    thread.join(timeout=10)
+    assert raised == [True]

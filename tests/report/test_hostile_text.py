@@ -14,6 +14,7 @@ from pipeline.commands.output import print_json
 from pipeline.documents import Document
 from pipeline.entries import Prompt
 from pipeline.figures import one_line, printable
+from pipeline.host.watcher import Queued
 from pipeline.measures import DocumentResult
 from pipeline.report import csv_file, markdown, markup, terminal
 from pipeline.report.model import Report
@@ -100,8 +101,10 @@ def watched(text: str) -> str:
     watcher.note(text)
     watcher.preparing(text)
     watcher.trouble(text)
-    for result in hostile_results(text):
-        watcher.finished(result, kept=False)
+    results = hostile_results(text)
+    with watcher.running([Queued(result.job.experiment) for result in results]):
+        for number, result in enumerate(results, start=1):
+            watcher.finished(number, result, kept=False)
     return stream.getvalue()
 
 

@@ -52,7 +52,7 @@ class Display:
     def job(self, number: int) -> Iterator[None]:
         """While that one of JOBS runs."""
         with self.watcher.running(JOBS):
-            self.watcher.started(JOBS[number - 1].experiment, number, len(JOBS))
+            self.watcher.started(number)
             yield
 
 
@@ -71,9 +71,9 @@ def sized(monkeypatch: pytest.MonkeyPatch, columns: int) -> Display:
 
 def test_a_running_job_shows_launch_repeat_rates_memory_and_time_left(display: Display) -> None:
     with display.job(3):
-        display.watcher.progress(ProgressLine("generate", 0, 10, repeat=2, repeats=3))
+        display.watcher.progress(3, ProgressLine("generate", 0, 10, repeat=2, repeats=3))
         display.now_s = 10.0
-        display.watcher.progress(ProgressLine("generate", 5, 10, 3 << 29, 640, repeat=2, repeats=3))
+        display.watcher.progress(3, ProgressLine("generate", 5, 10, 3 << 29, 640, repeat=2, repeats=3))
         shown = display.refreshed()
     line = next(line for line in shown.splitlines() if line.startswith("[3/4] none"))
     for part in (
@@ -93,30 +93,43 @@ def test_a_running_job_shows_launch_repeat_rates_memory_and_time_left(display: D
 def test_where_all_does_not_fit_the_documents_stay_and_the_rest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     display = sized(monkeypatch, 30)
     with display.job(3):
-        display.watcher.progress(ProgressLine("generate", 0, 10, repeat=1, repeats=3))
+        display.watcher.progress(3, ProgressLine("generate", 0, 10, repeat=1, repeats=3))
         display.now_s = 10.0
-        display.watcher.progress(ProgressLine("generate", 5, 10, 3 << 29, 640, repeat=1, repeats=3))
+        display.watcher.progress(3, ProgressLine("generate", 5, 10, 3 << 29, 640, repeat=1, repeats=3))
         shown = display.refreshed()
     assert "[3/4] none  generate  5/10" in shown.splitlines()
+
+
+def test_jobs_that_run_side_by_side_have_a_line_each(display: Display) -> None:
+    with display.job(1):
+        display.watcher.started(2)
+        display.watcher.progress(1, ProgressLine("load", 0, 10))
+        display.watcher.progress(2, ProgressLine("warmup", 0, 10))
+        first, second, queue = display.refreshed().splitlines()
+        display.watcher.finished(1, make_result("none", docs_per_s=0.25), kept=False)
+        rest = display.refreshed().splitlines()
+    assert first.startswith("[1/4] none  launch 1/2  load") and second.startswith("[2/4] vllm  launch 1/2  warmup")
+    assert queue == "next: none, vllm"
+    assert rest[1].startswith("[2/4] vllm")
 
 
 def test_a_failed_job_stays_with_its_class(display: Display) -> None:
     failed = make_result("none", status="failed")
     with display.job(1):
         display.now_s = 65.0
-        display.watcher.finished(replace(failed, failure=Failure("cuda_oom", "load", "no room\nat all")), kept=False)
+        display.watcher.finished(1, replace(failed, failure=Failure("cuda_oom", "load", "no room\nat all")), kept=False)
     assert display.text == "[1/4] none launch 1/2: failed (cuda_oom): no room (1:05)"
 
 
 def test_a_kept_job_says_so_and_not_how_long_it_took(display: Display) -> None:
     with display.job(1):
-        display.watcher.finished(make_result("none", docs_per_s=0.25), kept=True)
+        display.watcher.finished(1, make_result("none", docs_per_s=0.25), kept=True)
     assert display.text == "[1/4] none launch 1/2: ok (kept): 0.250 docs/s"
 
 
 def test_the_batch_size_that_is_tried_is_shown_while_the_largest_is_searched(display: Display) -> None:
     with display.job(1):
-        display.watcher.progress(ProgressLine("search", 16, 100))
+        display.watcher.progress(1, ProgressLine("search", 16, 100))
         assert "search  batch of 16" in display.refreshed()
 
 
@@ -137,7 +150,7 @@ def test_a_step_that_breaks_leaves_its_trouble_alone(display: Display) -> None:
 
 def test_a_note_goes_above_the_running_job(display: Display) -> None:
     with display.job(1):
-        display.watcher.progress(ProgressLine("load", 0, 10))
+        display.watcher.progress(1, ProgressLine("load", 0, 10))
         display.watcher.note("waiting for the GPU's memory to be given back")
         lines = display.refreshed().splitlines()
     assert lines[0] == "waiting for the GPU's memory to be given back"
@@ -177,7 +190,7 @@ def test_text_from_outside_does_nothing_to_the_terminal(display: Display) -> Non
     display.watcher.trouble(hostile)
     with display.job(1):
         display.watcher.finished(
-            replace(make_result("none", status="failed"), failure=Failure(hostile, "load", hostile)), kept=False
+            1, replace(make_result("none", status="failed"), failure=Failure(hostile, "load", hostile)), kept=False
         )
     assert display.screen.title == ""
     assert display.text.count("[bold]<hidden>") == 5

@@ -521,3 +521,19 @@ def test_rows_no_better_than_the_reference_line_are_named() -> None:
     rows = (("none", 0.3), ("vllm", 0.2), ("lead-3", 0.23))
     found = table([make_result(name, rouge1_f1=rouge) for name, rouge in rows])
     assert "ROUGE-1 no higher than lead-3's (0.230), which runs no model: vllm" in [note.text for note in found.notes]
+
+
+def test_rows_that_had_company_on_other_gpus_say_so() -> None:
+    made = table(
+        [make_result("none", side_by_side=("vllm",)), make_result("vllm", side_by_side=("none",)), make_result("4-bit")]
+    )
+    text = "on other GPUs of the host; --exclusive runs one at a time"
+    assert [note.text for note in made.notes if "--exclusive" in note.text] == [
+        f"none: ran while vllm did, {text}",
+        f"vllm: ran while none did, {text}",
+    ]
+
+
+def test_a_row_on_two_gpus_costs_the_price_of_two() -> None:
+    made = table([make_result("none", 1.0, gpus=1), make_result("vllm-tp2", 1.0, gpus=2)], price=3.6)
+    assert (row_of(made, "none").cost_per_1000, row_of(made, "vllm-tp2").cost_per_1000) == (1.0, 2.0)

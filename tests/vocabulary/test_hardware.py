@@ -1,6 +1,7 @@
 """--gpu means what the machine has, or is refused in words that help."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,36 @@ def detected(name: str, capability: float) -> list[DetectedGpu]:
     return [DetectedGpu(0, "GPU-1", name, 40 << 30, capability, "580.65.06", "13.0")]
 
 
-def chosen(name: str, gpus: list[DetectedGpu], *, force: bool = False, hypothetical: bool = False) -> Hardware:
-    return choose_hardware(name, GPUS, gpus, force=force, hypothetical=hypothetical)
+def chosen(name: str, gpus: list[DetectedGpu], **how: Any) -> Hardware:
+    return choose_hardware(name, GPUS, gpus, **{"force": False, "hypothetical": False, **how})
+
+
+TWO_AND_ANOTHER = [
+    DetectedGpu(index, f"GPU-{index}", name, 40 << 30, capability, "580.65.06", "13.0")
+    for index, (name, capability) in enumerate([("Tesla T4", 7.5), *[("NVIDIA A100-SXM4-40GB", 8.0)] * 2])
+]
+
+
+def test_a_run_is_for_the_first_gpu_of_the_kind_unless_more_are_asked_for() -> None:
+    assert chosen("a100", TWO_AND_ANOTHER).uuids == ("GPU-1",)
+    assert chosen("a100", TWO_AND_ANOTHER, numbers="all").uuids == ("GPU-1", "GPU-2")
+    assert chosen("auto", TWO_AND_ANOTHER, numbers=(2, 1)).uuids == ("GPU-2", "GPU-1")
+
+
+def test_gpus_of_two_kinds_make_no_run() -> None:
+    for numbers in ("all", (0, 1)):
+        with pytest.raises(UsageError, match=r"GPU 0 is Tesla T4, GPU 1 is NVIDIA A100.*name GPUs of one kind"):
+            chosen("auto", TWO_AND_ANOTHER, numbers=numbers)
+
+
+def test_a_number_of_no_gpu_is_answered_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"--gpus 7: this machine has 0 \(Tesla T4\), 1 \(NVIDIA A100"):
+        chosen("auto", TWO_AND_ANOTHER, numbers=(7,))
+
+
+def test_gpus_are_not_chosen_among_for_a_cpu() -> None:
+    with pytest.raises(UsageError, match="this run is for a CPU"):
+        chosen("cpu", [], numbers="all")
 
 
 @pytest.mark.parametrize(

@@ -280,3 +280,15 @@ def test_a_tuned_experiment_is_another_job_than_the_same_options_untuned() -> No
     made = make_job(trial, REQUEST, CPU, WEIGHTS, HostFacts())
     assert made.tuned == Tuned("none", {"attention": "sdpa"})
     assert made.key != job().key
+
+
+def test_an_experiment_over_two_gpus_is_skipped_where_the_run_has_one() -> None:
+    assert reason("vllm-tp2", replace(A100, uuids=("GPU-1",))) == (
+        "needs 2 GPUs, this run has 1: --gpus names those it may use"
+    )
+
+
+def test_a_job_says_how_many_gpus_it_computes_on() -> None:
+    two = replace(A100, uuids=("GPU-1", "GPU-2"))
+    assert [job(name, two).gpus for name in ("vllm", "vllm-tp2", "lead-3")] == [1, 2, 0]
+    assert job("none").gpus == 0

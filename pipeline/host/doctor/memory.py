@@ -92,6 +92,7 @@ def _check(
         longest,
         hardware.gpu.device,
         opened_bytes.get(form),
+        experiment.needs.gpus,
     )
     if found is None:
         message = f"models.yaml gives no shape of {model.name} (linear_parameters, attention)"

@@ -176,7 +176,9 @@ def connect(address: str) -> Cluster:
     try:
         import ray
     except ImportError as error:
-        raise UsageError("--launcher ray: Ray is not installed here; pip install -r requirements-ray.lock") from error
+        raise UsageError(
+            "--launcher ray: Ray is not installed here; install the version that pyproject.toml names"
+        ) from error
     if "://" in address:
         raise UsageError(
             f"--ray-address {address}: Ray's client and job addresses carry no live progress; run the command on a "

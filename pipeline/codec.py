@@ -57,24 +57,43 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
 def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where}: expected fields, found {shown(value)}")
-    fields, required = _shape(kind)
+    fields, as_they_are, required = _shape(kind)
     unknown = [key for key in value if key not in fields]
     if unknown:
         raise UsageError(f"{where}: unknown field {shown(unknown[0])}; known are {', '.join(fields)}")
     missing = [name for name in required if name not in value]
     if missing:
         raise UsageError(f"{where}: field {missing[0]!r} is missing")
-    return kind(**{name: _decode(fields[name], value[name], inside(where, name)) for name in fields if name in value})
+    return kind(
+        **{
+            name: given
+            if (given := value[name]).__class__ in as_they_are[name]
+            else _decode(hint, given, inside(where, name))
+            for name, hint in fields.items()
+            if name in value
+        }
+    )
+
+
+def _as_they_are(kind: Any) -> frozenset[type]:
+    """The types of values that decode to themselves as this kind, and are not looked at any further."""
+    if kind in (str, int, float, bool, type(None)):
+        return frozenset([kind])
+    if typing.get_origin(kind) in (Union, types.UnionType):
+        options = [_as_they_are(option) for option in typing.get_args(kind)]
+        return frozenset().union(*options) if all(options) else frozenset()
+    return frozenset()
 
 
 @cache
-def _shape(kind: type) -> tuple[Mapping[str, Any], Sequence[str]]:
-    """The types of a dataclass's fields by their names, and the names of those without a default."""
+def _shape(kind: type) -> tuple[Mapping[str, Any], Mapping[str, frozenset[type]], Sequence[str]]:
+    """A dataclass's fields' types by name, those of values that _decode leaves as they are, and what must be there."""
     hints = typing.get_type_hints(kind, include_extras=True)
     fields = dataclasses.fields(kind)
     missing = dataclasses.MISSING
     required = [one.name for one in fields if one.default is missing and one.default_factory is missing]
-    return {one.name: hints[one.name] for one in fields}, required
+    by_name = {one.name: hints[one.name] for one in fields}
+    return by_name, {name: _as_they_are(hint) for name, hint in by_name.items()}, required
 
 
 def _decode_checked(kind: Any, value: Any, where: str) -> Any:

@@ -12,13 +12,13 @@ import zlib
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, overload
 
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import open_regular, sha256_json_of_all
-from pipeline.lazy import Picked, ascending
+from pipeline.lazy import Picked, ascending, repeated
 from pipeline.plain import parse_json, shown
 
 LONGEST_LINE_BYTES = 1 << 26
@@ -47,26 +47,45 @@ class Document:
     summary: str
 
 
+class _Places(NamedTuple):
+    """Where documents' lines are in their file, in bytes, and what they sum up to."""
+
+    offsets: "array[int]"
+    lengths: "array[int]"
+    checksums: "array[int]"
+
+
 class Documents(Sequence[Document]):
     """A dataset's documents, each read from its file when it is taken. Of each, some 16 bytes are held.
 
     A BenchmarkError where a line is not the one that was checked any more. Its file stays open as long as it is there.
     """
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
+    def __init__(self, path: Path, file: int, places: _Places) -> None:
         self._path = path
-        self._file = os.dup(stream.fileno())
+        self._file = os.dup(file)
         weakref.finalize(self, os.close, self._file)
-        self._offsets, self._lengths, self._checksums = array("Q"), array("I"), array("I")
-        ids = array("q")
+        self._offsets, self._lengths, self._checksums = places
+
+    @classmethod
+    def checked(cls, path: Path, stream: BinaryIO) -> "Documents":
+        """All of a file; see read_documents."""
+        places, ids = _Places(array("Q"), array("I"), array("I")), array("q")
         for line in _lines(stream, path):
-            self._offsets.append(line.offset)
-            self._lengths.append(len(line.content))
-            self._checksums.append(zlib.crc32(line.content))
+            places.offsets.append(line.offset)
+            places.lengths.append(len(line.content))
+            places.checksums.append(zlib.crc32(line.content))
             ids.append(hash(_comparable(_parse(line).id)))
-        if twice := _doubles(ids):
+        if twice := repeated(ids):
             stream.seek(0)
             _require_unique(_lines(stream, path), twice)
+        return cls(path, stream.fileno(), places)
+
+    def only(self, positions: Sequence[int]) -> "Documents":
+        """Those at these positions, which hold nothing of the others."""
+        kept = (self._offsets, self._lengths, self._checksums)
+        parts = (array(values.typecode, (values[position] for position in positions)) for values in kept)
+        return Documents(self._path, self._file, _Places(*parts))
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -81,7 +100,7 @@ class Documents(Sequence[Document]):
         content = os.pread(self._file, self._lengths[index], self._offsets[index])
         if zlib.crc32(content) != self._checksums[index]:
             raise BenchmarkError(f"{self._path}: the documents changed while they were in use; run the command again")
-        value = json.loads(content)
+        value = json.loads(content.decode())  # of bytes it would guess the encoding
         return Document(value["id"], value["document"], value["summary"])
 
 
@@ -89,7 +108,7 @@ def read_documents(path: Path) -> Documents:
     """Check a whole dataset. A UsageError names the file, the line, the fault and the mend."""
     try:
         with open_regular(path) as stream:
-            documents = Documents(path, stream)
+            documents = Documents.checked(path, stream)
     except OSError as error:
         raise UsageError(f"{path}: the dataset can't be read ({error.strerror})") from error
     if not documents:
@@ -125,12 +144,6 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[_Line]:
 def _comparable(name: str) -> str:
     """What an id must not share: people and tools that join results by id trim and normalise it."""
     return unicodedata.normalize("NFC", name.strip())
-
-
-def _doubles(hashes: "array[int]") -> Collection[int]:
-    """Those that stand there more than once."""
-    ordered = Picked(hashes, ascending(hashes))
-    return {one for one, other in pairwise(ordered) if one == other}
 
 
 def _require_unique(lines: Iterable[_Line], hashes: Collection[int]) -> None:
@@ -214,6 +227,12 @@ def choose(documents: Sequence[Document], docs: int, seed: int) -> Sequence[Docu
     ranks = array("Q", (_rank(document.id, seed) for document in documents))
     least = array("q", ascending(ranks)[:docs])
     return Picked(documents, array("q", map(least.__getitem__, ascending(least))))
+
+
+def part(documents: Sequence[Document], positions: Sequence[int]) -> Sequence[Document]:
+    """Those at these positions; where they are read from a file, nothing is held of the others."""
+    picked = Picked(documents, positions)
+    return picked.source.only(picked.positions) if isinstance(picked.source, Documents) else picked
 
 
 def _rank(name: str, seed: int) -> int:

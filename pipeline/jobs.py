@@ -1,5 +1,6 @@
 """The job that a planned experiment becomes: settings, key and folder, and the code and lock that it stands for."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pipeline.files import sha256_files, sha256_json
 from pipeline.hardware import Hardware
 from pipeline.plan import REPOSITORY, Request, Selected, Skipped
 from pipeline.results import SCHEMA_VERSION, JobSummary
-from pipeline.spec import HostFacts, Job, JobModel, JobWeights, Precision
+from pipeline.spec import HostFacts, Job, JobModel, JobWeights, Precision, Shard
 
 KEY_DIGITS = 8
 
@@ -34,6 +35,7 @@ def make_job(
         "scenario": request.scenario,
         "launch": request.launch,
         "repeats": request.repeats,
+        "shards": request.shards,
         "dtype": dtype,
         "options": options,
         "batch_size": effective_batch_size(experiment, batch_size, request),
@@ -67,6 +69,25 @@ def gpus_of(selected: Selected, hardware: Hardware) -> int:
     """How many GPUs its jobs compute on."""
     on_gpu = hardware.gpu.device == "cuda" and selected.model is not None
     return selected.experiment.needs.gpus if on_gpu else 0
+
+
+def shard_jobs(job: Job) -> list[Job]:
+    """The jobs that a sharded one is split into: each in a folder below its own, with a key of its own.
+
+    They go on from the documents that an earlier attempt left. Raises ValueError for a job that is not sharded.
+    """
+    if job.shards < 2 or job.shard is not None:
+        raise ValueError(f"{job.folder} is not split into shards")
+    return [
+        replace(
+            job,
+            key=sha256_json([job.key, number]),
+            folder=f"{job.folder}/shard-{number}-of-{job.shards}",
+            shard=Shard(number, job.shards),
+            resume_documents=True,
+        )
+        for number in range(1, job.shards + 1)
+    ]
 
 
 def _can_shrink(selected: Selected, request: Request) -> bool:
@@ -117,7 +138,7 @@ def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardw
     identity = [experiment.name, model.name if model else None, request.scenario, request.launch, request.launcher]
     source = model.weights.get(experiment.weights) if model and experiment.weights else None
     synthetic = source is not None and source.kind == "synthetic"
-    identity += [request.preset, synthetic]
+    identity += [request.preset, synthetic, request.shards]
     key = sha256_json([*identity, codec.encode(request.workload), codec.encode(hardware.gpu)])
     summary = JobSummary(
         key=key,
@@ -140,14 +161,16 @@ def unstarted_job(planned: Selected | Skipped, request: Request, hardware: Hardw
         tuned=experiment.tuned,
         synthetic=synthetic,
         gpus=gpus_of(planned, hardware) if isinstance(planned, Selected) else 0,
+        shards=request.shards,
     )
     return summary, f"{request.run}/{slug(experiment, model, request)}--{key[:KEY_DIGITS]}"
 
 
 def slug(experiment: Experiment, model: Model | None, request: Request) -> str:
-    """The readable part of a job's folder name, with its launch from the second on."""
+    """The readable part of a job's folder name, with its shards where it has some and its launch from the second on."""
+    shards = [f"{request.shards}-shards"] if request.shards > 1 else []
     launch = [str(request.launch)] if request.launch > 1 else []
-    parts = [experiment.name, *([model.name] if model else []), request.scenario, *launch]
+    parts = [experiment.name, *([model.name] if model else []), request.scenario, *shards, *launch]
     return ".".join(parts)
 
 

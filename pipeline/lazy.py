@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeVar, overload
 
 T = TypeVar("T")
@@ -54,3 +55,14 @@ def ascending(keys: "array[int] | array[float]") -> Sequence[int]:
 
     positions: Sequence[int] = memoryview(numpy.argsort(numpy.frombuffer(keys, dtype=keys.typecode), kind="stable"))
     return positions
+
+
+def repeated(keys: "array[int]") -> set[int]:
+    """Those that stand there more than once. Many keys are put in order where they are: no second copy is made."""
+    if len(keys) <= FEW:
+        return {one for one, other in pairwise(sorted(keys)) if one == other}
+    import numpy
+
+    ordered = numpy.frombuffer(keys, dtype=keys.typecode)
+    ordered.sort()
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())

@@ -95,6 +95,7 @@ class Metrics:
     """Derived from documents.jsonl and the telemetry; `docs` counts completed documents.
 
     docs_too_long: documents that with their new tokens exceed the model's context, and were not generated.
+    docs_resumed: of all, those that an interrupted attempt had done.
     peak_memory_bytes is the sum of its parts as far as they are known: weights_bytes; kv_cache_bytes, the pool that the
     engine reserved or the largest that its cache grew to; overhead_bytes, what was in use beside them once the model
     was loaded (context, libraries, captured graphs); activations_bytes, the rest.
@@ -116,6 +117,7 @@ class Metrics:
     activations_bytes: int | None = None
     energy_j: float | None = None
     docs_too_long: int | None = None
+    docs_resumed: int | None = None
 
 
 @dataclass(frozen=True)

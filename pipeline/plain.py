@@ -48,7 +48,7 @@ def parse_json(content: bytes | str, where: str) -> Any:
     """The plain value that a JSON text spells. bytes are UTF-8. A UsageError says what is wrong, after `where`."""
     try:
         text = content.decode() if isinstance(content, bytes) else content
-        value = json.loads(text, object_pairs_hook=_without_doubles)
+        value = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise UsageError(not_utf8(where, error)) from error
     except RecursionError as error:
@@ -74,10 +74,12 @@ def require_plain(value: Any, where: str, depth: int = 0) -> None:
         if isinstance(value, dict):
             for key, item in value.items():
                 _require_key(key, where)
-                require_plain(item, inside(where, key), depth + 1)
+                if not _is_usual(item):
+                    require_plain(item, inside(where, key), depth + 1)
         else:
             for index, item in enumerate(value):
-                require_plain(item, inside(where, index), depth + 1)
+                if not _is_usual(item):
+                    require_plain(item, inside(where, index), depth + 1)
     elif isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
             raise UsageError(f"{where}: {shown(value)} is out of range")
@@ -86,6 +88,12 @@ def require_plain(value: Any, where: str, depth: int = 0) -> None:
             raise UsageError(f"{where}: {value} is not a finite number")
     elif value is not None:
         raise UsageError(f"{where}: expected text, a number, a list or fields, found {shown(value)}")
+
+
+def _is_usual(value: Any) -> bool:
+    """Whether it is a plain value at the first look, as almost all are: naming their places would take most time."""
+    kind = value.__class__
+    return (kind is str and value.isascii()) or value is None or (kind is float and math.isfinite(value))
 
 
 def require_encodable(text: str, where: str) -> None:
@@ -97,6 +105,8 @@ def require_encodable(text: str, where: str) -> None:
 
 
 def _require_key(key: Any, where: str) -> None:
+    if key.__class__ is str and key.isascii():
+        return
     if not isinstance(key, str):
         raise UsageError(f"{where}: field names are text, found {shown(key)}; put it in quotes")
     require_encodable(key, where)
@@ -108,3 +118,6 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = Counter(name for name, _ in pairs)
         raise ValueError(f"{shown(names.most_common(1)[0][0])} stands twice in one object")
     return fields
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_doubles)

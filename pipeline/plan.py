@@ -21,7 +21,7 @@ class Request:
     """What a run's jobs have in common. batch_size: None takes each experiment's own; on_oom: None, what it can.
 
     longest_document_bytes: of the chosen documents, for what has to be known before a tokenizer is at hand. launch,
-    repeats: see Job.
+    repeats, shards: see Job.
     """
 
     run: str
@@ -39,6 +39,7 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     preset: str | None = None
     repeats: int = 1
+    shards: int = 1
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pipeline.measures import DocumentResult, Metrics, Quality, RepeatSample, Ro
 from pipeline.names import Identifier, ImageName, Name, Sha256
 from pipeline.plain import parse_json, shown
 from pipeline.redact import redact
-from pipeline.spec import Job, Workload
+from pipeline.spec import Job, Shard, Workload
 
 SCHEMA_VERSION = 1
 RESULT_FILE = "result.json"
@@ -31,6 +31,8 @@ LARGEST_DOCUMENTS_BYTES = 1 << 31
 """Of what is read at once."""
 LONGEST_LINE_BYTES = 1 << 28
 MEND = "delete the job's folder to run it again"
+
+_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 Line = TypeVar("Line", DocumentResult, RepeatSample)
 
@@ -52,7 +54,7 @@ class Failure:
 class JobSummary:
     """The job as a reader of results sees it: names, not settings.
 
-    command: see HostFacts; launch, repeats, gpus: see Job.
+    command: see HostFacts; launch, repeats, gpus, shards, shard: see Job.
     synthetic: on random weights, which tell of speed, memory and energy alone.
     """
 
@@ -77,6 +79,8 @@ class JobSummary:
     synthetic: bool = False
     tuned: Tuned | None = None
     gpus: int = 0
+    shards: int = 1
+    shard: Shard | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class Environment:
     driver's reasons for lower clocks seen in the timed section; empty where there were none, None where they can't be
     told. read_ahead_bytes: what the orchestrator read into the page cache for later jobs in the timed section; None
     where it reads nothing ahead. gpu_uuids: of the GPUs that it computed on. side_by_side: the experiments whose jobs
-    ran on this host's other GPUs at some time of this one. node: of the cluster that it ran on.
+    ran on this host's other GPUs at some time of this one. node: its name, told by the launcher where it starts jobs on
+    several.
     """
 
     gpu_name: str | None = None
@@ -125,11 +130,33 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class ShardSummary:
+    """What one shard of a job came to; its own folder, `shard-<number>-of-<N>`, holds the rest.
+
+    docs: it completed; resumed: of them, how many an earlier attempt did. generate_s: None where there are such.
+    device: what it ran on, as far as that is known: a GPU's UUID, with its node's name where there are nodes.
+    """
+
+    number: int
+    status: Status
+    docs: int | None = None
+    resumed: int | None = None
+    docs_per_s: float | None = None
+    output_tokens_per_s: float | None = None
+    generate_s: float | None = None
+    load_s: float | None = None
+    peak_memory_bytes: int | None = None
+    gpu_name: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """One job's outcome, failures included: the content of result.json.
 
     attempts: how often the job was started; more than once where a failure was of a class that may pass by itself.
-    roofline: by the hardware's listed rates; roofline_measured: by those measured on it.
+    roofline: by the hardware's listed rates; roofline_measured: by those measured on it. shards: each of those that the
+    job was split into; devices: how many GPUs (or machines without one) they ran on, None where that is not known.
     """
 
     job: JobSummary
@@ -147,6 +174,8 @@ class Result:
     warnings: tuple[str, ...] = ()
     finished_at: str | None = None
     attempts: int = 1
+    shards: tuple[ShardSummary, ...] = ()
+    devices: int | None = None
     schema_version: int = SCHEMA_VERSION
 
 
@@ -179,6 +208,8 @@ def summarize_job(job: Job) -> JobSummary:
         synthetic=job.synthetic,
         tuned=job.tuned,
         gpus=job.gpus,
+        shards=job.shards,
+        shard=job.shard,
     )
 
 
@@ -219,7 +250,7 @@ def read_result(path: Path) -> Result:
 
 def document_line(document: DocumentResult | RepeatSample) -> str:
     """One line of documents.jsonl or of repeats.jsonl, newline included."""
-    return json.dumps(codec.encode(document), ensure_ascii=False, allow_nan=False) + "\n"
+    return _LINE.encode(vars(document)) + "\n"
 
 
 @contextmanager
@@ -258,7 +289,7 @@ def documents_with_offsets(path: Path) -> Iterator[tuple[int, DocumentResult]]:
 def document_at(stream: BinaryIO, offset: int) -> DocumentResult:
     """The document of the line at that offset, which documents_with_offsets or this process had there before."""
     stream.seek(offset)
-    return DocumentResult(**json.loads(stream.readline()))
+    return DocumentResult(**json.loads(stream.readline().decode()))
 
 
 def _read_whole(kind: type[Line], path: Path) -> list[Line]:

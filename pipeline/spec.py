@@ -32,6 +32,18 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """A part of a workload: every `of`-th of its documents, from the `number`-th (from 1) on, whatever their order."""
+
+    number: int
+    of: int
+
+    def positions(self, docs: int) -> range:
+        """Where its documents stand among so many."""
+        return range(self.number - 1, docs, self.of)
+
+
+@dataclass(frozen=True)
 class JobWeights:
     """The weights of a job: a file or folder relative to the cache folder, and how they came about.
 
@@ -120,7 +132,9 @@ class Job:
     the engine can't do of what was asked, for the result to repeat as warnings; no part of the key either.
     allow_pickle: open weights that are pickles alone. launch: the number of this start of it, from 1, each in a fresh
     process. repeats: how often the timed section runs in it. preset: of published settings that it reproduces.
-    tuned: see Experiment. precision: None without a model. gpus: how many it computes on; none on a CPU.
+    tuned: see Experiment. precision: None without a model. gpus: how many it computes on; none on a CPU. shards: into
+    how many jobs it is split; shard: which of them this is, None for the one that is made of them, and for a job that
+    is not split.
     """
 
     schema_version: int
@@ -155,8 +169,15 @@ class Job:
     preset: Name | None = None
     tuned: Tuned | None = None
     precision: Precision | None = None
+    shards: int = 1
+    shard: Shard | None = None
     host: HostFacts = HostFacts()
     gpus: int = 0
+
+    @property
+    def docs(self) -> int:
+        """How many documents are its own."""
+        return len(self.shard.positions(self.workload.docs)) if self.shard else self.workload.docs
 
     @property
     def synthetic(self) -> bool:

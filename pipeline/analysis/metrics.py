@@ -89,6 +89,7 @@ def derive(
     overhead_bytes: int | None = None,
     activations_bytes: int | None = None,
     energy_j: float | None = None,
+    docs_resumed: int | None = None,
 ) -> Metrics:
     """All figures of a job over its completed documents; those too long for the model count nowhere.
 
@@ -118,6 +119,7 @@ def derive(
         activations_bytes=activations_bytes,
         energy_j=energy_j,
         docs_too_long=documents.too_long,
+        docs_resumed=docs_resumed,
     )
 
 

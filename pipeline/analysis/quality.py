@@ -92,8 +92,8 @@ class Means:
         self._cut += scored.finish_reason == "length"
         self._copied += copied
 
-    def summary(self) -> Quality:
-        """Plain means over the documents. Words of output_words_mean: between white space."""
+    def summary(self, settings: Mapping[str, Any]) -> Quality:
+        """Plain means over the documents. Words of output_words_mean: between white space. settings: see Quality."""
         means = {f"{name}_mean": self._sums[name].mean for name in (*SHAPE, "output_words")}
         return Quality(
             **{name: self._sums[name].mean for name in ROUGE},
@@ -101,11 +101,12 @@ class Means:
             empty_outputs=self._empty,
             hit_limit=self._cut,
             copied_outputs=self._copied,
-            settings=_settings(),
+            settings=settings,
         )
 
 
-def _settings() -> Mapping[str, Any]:
+def scoring_settings() -> Mapping[str, Any]:
+    """With what documents are scored here."""
     return {
         "library": "rouge-score",
         "version": version("rouge-score"),

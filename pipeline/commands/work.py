@@ -44,7 +44,7 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
             seats: Seats = (
                 ClusterSeats()
                 if isinstance(session.launcher, RayLauncher)
-                else seats_of(session.hardware, watcher, shards=1, exclusive=arguments.exclusive)
+                else seats_of(session.hardware, watcher, shards=request.shards, exclusive=arguments.exclusive)
             )
             execution = Execution(
                 launcher=session.launcher,
@@ -56,7 +56,9 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
                 seats=seats,
                 clock=clock,
                 ahead=read_ahead.for_run(
-                    session.hardware, resumes=request.resume_documents, side_by_side=seats.at_once > 1
+                    session.hardware,
+                    resumes=request.resume_documents or request.shards > 1,
+                    side_by_side=seats.at_once > 1,
                 ),
             )
             yield Work(session, request, prepared, execution, folder, number)

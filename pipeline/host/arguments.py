@@ -35,6 +35,8 @@ NAMED_ACTIONS = ("explain", "explain_speed", "report", "bertscore", "tune")
 """Options that say both what is to be done and to what."""
 MOST_LAUNCHES = 1000
 """Of an experiment: every launch is a job that the plan holds and the report shows."""
+MOST_SHARDS = 500
+"""Of a job: every shard is a worker, and a file that is open while they are merged."""
 
 # In minutes, 0 for none. Generous: they are there for what hangs, not for what is slow.
 DEFAULT_TIME_LIMITS: dict[Stage, int] = {"load": 60, "compile": 120, "generate": 0}
@@ -90,6 +92,7 @@ class Arguments(Options):
     fail_fast: bool
     rerun: Rerun
     launches: int
+    shards: int
     limits: Limits
     gpus: Numbers
     exclusive: bool
@@ -132,6 +135,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     if given.env == "current":
         _settle_current(given)
     settle_options(given, catalog, names)
+    _check_shards(given)
     if given.rerun == "fresh" and given.resume_documents:
         raise UsageError(
             "--fresh runs every job from its start, --resume-documents goes on in one; leave one of them out"
@@ -181,6 +185,20 @@ def _settle_tuning(given: argparse.Namespace, catalog: Catalog) -> None:
     if given.resume_documents:
         raise UsageError("--resume-documents leaves the speed unknown, which --tune is after; leave it out")
     given.experiment = [given.tune]
+
+
+def _check_shards(given: argparse.Namespace) -> None:
+    """A UsageError for an option that a job in several workers has no meaning for."""
+    if given.shards == 1:
+        return
+    for option, value in (("--repeats", given.repeats > 1), ("--find-batch-size", given.find_batch_size)):
+        if value:
+            raise UsageError(
+                f"{option}: belongs to one worker's job, and --shards {given.shards} splits each over several; "
+                "leave one of them out"
+            )
+    if given.tune is not None:
+        raise UsageError("--shards: --tune looks for the settings of one worker; leave one of them out")
 
 
 def _settle_current(given: argparse.Namespace) -> None:
@@ -383,6 +401,14 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="launch each experiment so often, each time in a fresh process or container, all in turn "
         "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--shards",
+        type=partial(positive, most=MOST_SHARDS),
+        default=1,
+        metavar="N",
+        help="split each job's documents over N workers and merge what they did; a shard that was cut off goes on from "
+        "its documents, which leaves the job without a speed (default: %(default)s)",
     )
     again = group.add_mutually_exclusive_group()
     again.add_argument("--fresh", dest="rerun", action="store_const", const="fresh", help="run everything again")

@@ -9,20 +9,20 @@ class Beside:
     """Knows what runs, and tells each job of the others that ran at some time of it."""
 
     def __init__(self) -> None:
-        self._running: dict[int, tuple[str, set[str]]] = {}
+        self._running: dict[object, tuple[str, set[str]]] = {}
         self._lock = Lock()
 
     @contextmanager
-    def running(self, number: int, experiment: str) -> Iterator[set[str]]:
+    def running(self, experiment: str) -> Iterator[set[str]]:
         """While a job runs: the experiments of the others, a set that grows with them."""
-        others: set[str] = set()
+        job, others = object(), set[str]()
         with self._lock:
             for name, theirs in self._running.values():
                 others.add(name)
                 theirs.add(experiment)
-            self._running[number] = (experiment, others)
+            self._running[job] = (experiment, others)
         try:
             yield others
         finally:
             with self._lock:
-                del self._running[number]
+                del self._running[job]

@@ -15,16 +15,18 @@ from pipeline.host.beside import Beside
 from pipeline.host.launchers import Launcher, Place
 from pipeline.host.limits import NO_LIMITS, Limits
 from pipeline.host.measured_rates import MeasuredRates
+from pipeline.host.merge import ShardsWall, merge
 from pipeline.host.outcome import broken_failure, collect, failure_of, may_pass
 from pipeline.host.prepare import Prepared
 from pipeline.host.read_ahead import ReadAhead
 from pipeline.host.seats import Seats
+from pipeline.host.shard_progress import ShardProgress
 from pipeline.host.side_by_side import run_side_by_side
 from pipeline.host.stopping import Stop
 from pipeline.host.wall import Clock
 from pipeline.host.watcher import Queued, Watcher
-from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted, settle
-from pipeline.jobs import make_job, unstarted_job
+from pipeline.job_folder import begin, begin_shards, cannot_run_here, earlier_result, leave_unstarted, settle
+from pipeline.jobs import make_job, shard_jobs, unstarted_job
 from pipeline.plan import Request, Selected, Skipped
 from pipeline.progress import ProgressLine, parse_progress
 from pipeline.results import LOG_FILE, Failure, Result, write_result
@@ -32,6 +34,8 @@ from pipeline.spec import HostFacts, Job
 
 Rerun = Literal["missing", "only-failed", "fresh"]
 """missing: keep what is ok, run the rest. only-failed: run just what failed before. fresh: run everything again."""
+
+Tell = Callable[[ProgressLine], None]
 
 RETRY_PAUSE_S = 5.0
 
@@ -95,7 +99,8 @@ class Execution:
 
         with self.watcher.running([self._queued(item, launch) for item, launch in jobs]), self.ahead.running():
             tasks = [partial(run, number) for number in range(1, len(jobs) + 1)]
-            outcomes = run_side_by_side(tasks, self.seats.at_once, self.stop, ends_all)
+            at_once = 1 if request.shards > 1 else self.seats.at_once  # a job's shards have all seats to themselves
+            outcomes = run_side_by_side(tasks, at_once, self.stop, ends_all)
         return [result for result in outcomes if result is not None]
 
     def kept(self, item: Selected, request: Request, prepared: Prepared) -> Result | None:
@@ -144,8 +149,9 @@ class Execution:
                 return earlier, True
             if earlier is None and self.policy.rerun == "only-failed":
                 return None
+            run = self._attempt if job.shards == 1 else self._run_shards
             with self.ahead.job(lambda: self.launcher.files(item.image, item.variant, job.weights), following):
-                return self._attempt(number, job, item, request), False
+                return run(job, item, request, partial(self.watcher.progress, number)), False
         except BenchmarkError as error:  # the engine does not answer, or the GPU is not given back
             return self._unstarted(item, request, "failed", failure_of("", "start", str(error))), False
 
@@ -160,21 +166,43 @@ class Execution:
     def _keeps(self, earlier: Result) -> bool:
         return earlier.status == "ok" and self.policy.rerun != "fresh"
 
-    def _attempt(self, number: int, job: Job, item: Selected, request: Request, attempt: int = 1) -> Result:
+    def _run_shards(self, job: Job, item: Selected, request: Request, tell: Tell) -> Result:
+        """Run the shards that are not done, as many side by side as there are seats, and make one result of all."""
+        started = time.perf_counter()
+        shards = shard_jobs(job)
+        begin_shards(self.results, job, shards, item, request, self.hardware, fresh=self.policy.rerun == "fresh")
+        earlier = {shard.key: self._done(shard) for shard in shards}
+        missing = [shard for shard in shards if earlier[shard.key] is None]
+        seen = ShardProgress(job, missing, tell)
+        tasks = [partial(self._attempt, shard, item, request, partial(seen.note, shard)) for shard in missing]
+        ran = zip(missing, run_side_by_side(tasks, self.seats.at_once, self.stop), strict=True)
+        results = earlier | {shard.key: result for shard, result in ran}
+        wall = ShardsWall(seen.generate_s if len(missing) == len(shards) else None, time.perf_counter() - started)
+        result = merge(self.results, job, [found for found in results.values() if found is not None], wall)
+        settle(self.results, job)
+        return result
+
+    def _done(self, shard: Job) -> Result | None:
+        """What an earlier command came to with that shard."""
+        earlier = earlier_result(self.results, shard.folder)
+        return earlier if earlier and earlier.status == "ok" and earlier.job.key == shard.key else None
+
+    def _attempt(self, job: Job, item: Selected, request: Request, tell: Tell, attempt: int = 1) -> Result:
         """Run the job, and again where its failure may pass by itself; the logs of all attempts are kept.
 
-        number: of the job among the run's, for the watcher.
+        tell: of its progress.
         """
         earlier_logs = [_log_of(earlier) for earlier in range(1, attempt)]
         job_file = begin(self.results, job, item, request, self.hardware, keep=earlier_logs)
         with ExitStack() as stack:
             with self.clock.part("gpu_wait"):
                 place = stack.enter_context(self.seats.take(job.gpus, self.stop))
-            others = stack.enter_context(self.beside.running(number, job.experiment))
-            result = self._start(number, job, item, job_file, place)
-        result = dataclasses.replace(result, attempts=attempt)
-        ran_on = dataclasses.replace(result.environment, side_by_side=tuple(sorted(others)))
-        result = dataclasses.replace(result, environment=ran_on)
+            others = stack.enter_context(self.beside.running(job.experiment))
+            result = self._start(job, item, job_file, place, tell)
+        # a job's own shards are no company of each other
+        beside = () if job.shard else tuple(sorted(others))
+        environment = dataclasses.replace(result.environment, side_by_side=beside)
+        result = dataclasses.replace(result, attempts=attempt, environment=environment)
         write_result(job_file.parent, result)
         if attempt <= self.policy.retries and result.failure and may_pass(result.failure):
             self.watcher.note(f"{item.experiment.name}: {result.failure.class_}, which may pass: once more")
@@ -182,12 +210,12 @@ class Execution:
             log = job_file.with_name(LOG_FILE)
             if log.exists():
                 log.rename(log.with_name(_log_of(attempt)))
-            return self._attempt(number, job, item, request, attempt + 1)
+            return self._attempt(job, item, request, tell, attempt + 1)
         settle(self.results, job)
         self.measured.note(job, result)
         return result
 
-    def _start(self, number: int, job: Job, item: Selected, job_file: Path, place: Place) -> Result:
+    def _start(self, job: Job, item: Selected, job_file: Path, place: Place, tell: Tell) -> Result:
         seen: list[ProgressLine] = []
 
         def on_line(text: str) -> None:
@@ -195,7 +223,7 @@ class Execution:
             if line:
                 seen.append(line)
                 self.ahead.phase(line.phase)
-                self.watcher.progress(number, line)
+                tell(line)
 
         started = time.perf_counter()
         with self.clock.part("jobs"):

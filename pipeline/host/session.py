@@ -7,6 +7,7 @@ from pipeline.catalog import Catalog
 from pipeline.choices import Choices, resolve_choices
 from pipeline.datasets import Dataset, NotPrepared
 from pipeline.entries import Model
+from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
 from pipeline.host import datasets
 from pipeline.host.arguments import Arguments
@@ -79,6 +80,10 @@ def make_request(session: Session, dataset: Dataset) -> Request:
     """The workload over that dataset, and what else the run's jobs have in common."""
     arguments = session.arguments
     request = choices.make_request(arguments, session.choices, dataset, arguments.data, session.launcher.name)
+    docs = request.workload.docs
+    if arguments.shards > docs:
+        raise UsageError(f"--shards {arguments.shards}: there are {docs} documents to split; lower it, or raise --docs")
+    request = replace(request, shards=arguments.shards)
     if arguments.tune is None or arguments.run is not None:
         return request
     return replace(request, run=f"{request.run}-tune-{arguments.tune}")  # a tuning's trials are a run of their own

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.comparison.gate import MARGIN
 from pipeline.documents import Document as Article
 from pipeline.figures import number
+from pipeline.report import figures
 from pipeline.report.across import across_gpus
 from pipeline.report.answer import answer_of, overall_answer
 from pipeline.report.compare import Entry, find_baseline, hold_against
@@ -15,6 +16,7 @@ from pipeline.report.model import BASELINE, Document, Note, Output, Report, Row,
 from pipeline.report.notes import notes_on
 from pipeline.report.published import PublishedTables, beside_published
 from pipeline.report.rows import make_row
+from pipeline.report.shards import shard_rows
 from pipeline.report.stored import StoredJob, StoredRun, Texts
 from pipeline.report.times import command_times, job_times
 
@@ -68,6 +70,7 @@ def build(
         texts=options.texts,
         job_times=job_times(runs),
         command_times=command_times(runs),
+        shards=shard_rows(runs),
     )
 
 
@@ -95,7 +98,8 @@ def _table(
     baseline = find_baseline(entries, options.baseline)
     rows = tuple(entry.row for entry in entries)
     price = options.price_per_hour(group.gpu)
-    cost = [] if price is None else [Note(f"cost at {number(price, 2)} {options.currency} an hour")]
+    each = " for each GPU that shards ran on" if group.shards > 1 else ""
+    cost = [] if price is None else [Note(f"cost at {number(price, 2)} {options.currency} an hour{each}")]
     documents = _documents(entries, texts.get(work.documents_sha256, {}))
     table = Table(
         scenario=group.scenario,
@@ -115,9 +119,10 @@ def _table(
 
 
 def _gpu_name(group: Group, groups: Mapping[Group, object]) -> str:
-    """As --gpu takes it; with the machine where the report holds several that are called so."""
+    """As --gpu takes it; with the machine where the report holds several that are called so, and with its shards."""
     alike = {other.site for other in groups if other.gpu == group.gpu}
-    return group.gpu if len(alike) == 1 or group.site is None else f"{group.gpu} ({group.site.name})"
+    name = group.gpu if len(alike) == 1 or group.site is None else f"{group.gpu} ({group.site.name})"
+    return name if group.shards == 1 else f"{name}, {figures.plural(group.shards, 'shard')}"
 
 
 def _documents(entries: Sequence[Entry], articles: Mapping[str, Article]) -> tuple[Document, ...]:

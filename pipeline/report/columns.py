@@ -36,6 +36,7 @@ def ranking(baseline: str | None, currency: str | None) -> tuple[Column[Row], ..
         Column("quality gate", figures.verdict, text=True, quality=True),
         Column("documents", figures.documents),
         Column("launches", figures.launches),
+        Column("shards", figures.shards),
         Column("dtype", lambda row: figures.name(row.dtype), text=True),
         Column("batch size", lambda row: figures.name(row.batch_size)),
         Column("peak memory, GiB", lambda row: figures.gib(row.memory.peak)),

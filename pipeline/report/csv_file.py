@@ -37,6 +37,7 @@ _PLAIN: dict[str, Callable[[Table, Row], Any]] = {
     "failure_phase": lambda table, row: row.failure.phase if row.failure else None,
     "failure_message": lambda table, row: row.failure.message if row.failure else None,
     "launches": lambda table, row: len(row.launches),
+    "shards": lambda table, row: row.shards,
     "launches_ok": lambda table, row: sum(launch.status == "ok" for launch in row.launches),
     "docs_asked": lambda table, row: row.docs_asked,
     "docs_completed": lambda table, row: row.docs_completed,

@@ -99,6 +99,11 @@ def launches(row: Row) -> str:
     return str(done) if done == len(row.launches) else f"{done} of {len(row.launches)}"
 
 
+def shards(row: Row) -> str:
+    """Into how many the row's jobs were split; nothing of one that was not."""
+    return UNKNOWN if row.shards == 1 else str(row.shards)
+
+
 def reason(failure: Failure | None) -> str:
     """Why a job is not ok: what the class and the message add to its status, in one line."""
     if failure is None:

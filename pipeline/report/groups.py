@@ -1,5 +1,5 @@
 """Which results can be compared at all: tables of one scenario, model, kind of weights (real or random), workload,
-launcher and machine, and in them the launches of each row.
+launcher, machine and number of shards, and in them the launches of each row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,6 +64,7 @@ class Group:
     launcher: str
     gpu: str
     site: Site | None
+    shards: int
 
     @classmethod
     def of(cls, job: StoredJob) -> "Group":
@@ -79,13 +80,14 @@ class Group:
             one.launcher,
             one.gpu,
             Site.of(job.result.environment),
+            one.shards,
         )
 
     @property
     def question(self) -> tuple[object, ...]:
         """All but the model, its weights and the site."""
         work = (self.documents_sha256, self.template, self.max_new_tokens)
-        return (self.scenario, work, self.launcher, self.gpu)
+        return (self.scenario, work, self.launcher, self.gpu, self.shards)
 
 
 def tables_of(jobs: Sequence[StoredJob]) -> dict[Group, list[StoredJob]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.report import columns, figures, times
+from pipeline.report import columns, figures, shards, times
 from pipeline.report.across import grouped
 from pipeline.report.figures import UNKNOWN
 from pipeline.report.markup import code, details, escape, fenced, grid, known
@@ -12,8 +12,8 @@ _HOW_TO_READ = f"""\
 - **docs/s** is the only figure that ranks: completed documents over the time from handing over the first request to
   the last completion, the geometric mean over launches. Loading, compiling and an untimed warm-up come before it.
 - **single** gives an engine one document at a time, **offline** all of them at once. The two answer different
-  questions and are never ranked together; nor are two models, workloads, launchers or machines, nor random weights
-  and real ones.
+  questions and are never ranked together; nor are two models, workloads, launchers, machines or numbers of shards, nor
+  random weights and real ones.
 - **×** is the row's docs/s over the baseline's, launch by launch, over the same documents and prompt ids. An interval
   needs five launches (`--launches 5`), and so does saying from what **slowdown** on they would find one.
 - **ROUGE** is the plain mean of F1 over documents, without stemming, of the outputs that were timed. Read it against
@@ -39,6 +39,9 @@ def render(report: Report) -> str:
         parts.append(f"## Across machines\n\n{_across(report.across)}")
     if report.published:
         parts.append(f"## Beside the published results\n\n{known(columns.PUBLISHED, report.published)}")
+    if report.shards:
+        first = 0 if len(report.runs) > 1 else 1  # the column that names the run
+        parts.append(f"## Shards\n\n{known(shards.COLUMNS[first:], report.shards)}\n\n{escape(shards.NOTE)}")
     if report.job_times or report.command_times:
         parts.append(f"## Where the time went\n\n{_times(report)}")
     parts.append(f"## How to read this\n\n{_HOW_TO_READ}")

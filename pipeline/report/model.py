@@ -11,7 +11,7 @@ from pipeline.comparison.estimates import Difference, Estimate, Gate
 from pipeline.entries import Scenario
 from pipeline.measures import Distribution, Roofline
 from pipeline.report.environments import Machine, Software
-from pipeline.report.wall_times import CommandTime, JobTime
+from pipeline.report.wall_times import CommandTime, JobTime, ShardRow
 from pipeline.results import Failure, Status
 from pipeline.spec import Workload
 
@@ -70,7 +70,8 @@ class Row:
     differences: from the baseline's, by score; the length's under "output_tokens" or "output_words". cost_per_1000: in
     the report's currency. roofline: of the first launch, by listed rates, or by measured ones where none are listed;
     roofline_measured: by measured ones. explanation: why it is slower than the baseline, where it is and that can be
-    told. bounded_by: what took its time, in a word or two.
+    told. bounded_by: what took its time, in a word or two. shards: into how many jobs it was split, whose workers share
+    the documents; docs_per_s is all of them together, and cost_per_1000 counts each GPU that they used.
     """
 
     experiment: str
@@ -117,6 +118,7 @@ class Row:
     weights_kind: str | None
     prompt_ids_sha256: str | None
     bounded_by: str | None = None
+    shards: int = 1
 
     def score(self, name: str) -> float | None:
         """The mean alone; None where it isn't known."""
@@ -242,5 +244,6 @@ class Report:
     price_per_hour: float | None = None
     currency: str | None = None
     texts: bool = True
+    shards: tuple[ShardRow, ...] = ()
     job_times: tuple[JobTime, ...] = ()
     command_times: tuple[CommandTime, ...] = ()

@@ -16,11 +16,6 @@ from pipeline.results import Result
 NOTHING = Quality(None, None, None, None, None, empty_outputs=0)
 
 
-def _price(price_per_hour: float | None, result: Result) -> float | None:
-    """Of all GPUs that it took, by the price of one."""
-    return price_per_hour and price_per_hour * max(1, result.job.gpus)
-
-
 def make_row(name: str, launches: Sequence[StoredJob], price_per_hour: float | None) -> Row:
     """The row called `name`. launches: in order; figures that are no mean over them are the first's that came through.
 
@@ -66,7 +61,7 @@ def make_row(name: str, launches: Sequence[StoredJob], price_per_hour: float | N
         time=_time(done),
         memory=_memory(done),
         energy_per_doc_j=_mean(done, _energy_per_document),
-        cost_per_1000=cost_per_1000(_price(price_per_hour, first), rate.value if rate else None),
+        cost_per_1000=cost_per_1000(_price_of_all(price_per_hour, first), rate.value if rate else None),
         roofline=first.roofline or first.roofline_measured,
         roofline_measured=first.roofline_measured,
         explanation=None,
@@ -77,7 +72,14 @@ def make_row(name: str, launches: Sequence[StoredJob], price_per_hour: float | N
         weights_kind=first.weights.kind if first.weights else None,
         prompt_ids_sha256=first.prompt_ids_sha256,
         bounded_by=bounded_by(first),
+        shards=job.shards,
     )
+
+
+def _price_of_all(price_per_hour: float | None, result: Result) -> float | None:
+    """Of all GPUs that a job, or its shards, ran on; None where their number isn't known."""
+    devices = result.devices if result.job.shards > 1 else max(1, result.job.gpus)
+    return None if price_per_hour is None or devices is None else price_per_hour * devices
 
 
 def _standing(result: Result) -> Standing:

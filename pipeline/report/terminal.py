@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.report import figures
+from pipeline.report import figures, shards
 from pipeline.report.figures import number
 from pipeline.report.model import Note, Report, Row, Standing, Table
 from pipeline.report.section import Section
@@ -53,6 +53,7 @@ _COLUMNS = (
     _Column("times\nbaseline", lambda row: figures.times(row.speed_ratio), 65),
     _Column("95%\ninterval", lambda row: figures.ends(figures.interval(row.speed_ratio), 2), 25),
     _Column("gate", figures.verdict, 55, "left", quality=True),
+    _Column("shards", figures.shards, 70),
     _Column("dtype", lambda row: figures.name(row.dtype), 35, "left"),
     _Column("batch\nsize", lambda row: figures.name(row.batch_size), 45),
     _Column("memory\nGiB", lambda row: figures.gib(row.memory.peak), 60),
@@ -132,6 +133,10 @@ def render(report: Report, console: Console) -> None:
         for word, standing in (("below the line", "below"), ("failed", "failed"), ("skipped", "skipped")):
             _print_reasons(word, [row for row in table.rows if row.standing == standing], console)
         _print_notes(table.notes, console)
+    if report.shards:
+        console.print(Padding(Text("shards", style="bold"), (1, _EDGE, 0, _EDGE)))
+        first = 0 if len(report.runs) > 1 else 1  # the column that names the run
+        _print_section(Section("shards", shards.COLUMNS[first:], report.shards), console)
     console.print(Padding(Text(figures.one_line(report.answer), style="bold"), (1, _EDGE)))
 
 

@@ -42,7 +42,7 @@ def _job(run: str, job: StoredJob) -> JobTime:
     timing, summary = job.result.timing, job.result.job
     between = _sum(timing.encode_s, timing.close_s, timing.rates_s, timing.save_s)
     rest = None
-    if timing.wall_s is not None and timing.start_s is not None:
+    if timing.wall_s is not None and timing.start_s is not None and not job.result.shards:  # theirs overlap
         rest = timing.wall_s - (_engine_s(job.result) + timing.start_s + (timing.score_s or 0) + (between or 0))
     return JobTime(
         run=run,

@@ -1,6 +1,20 @@
-"""Where a run's wall time went: job by job, and command by command, in seconds."""
+"""Where a run's wall time went: shard by shard, job by job, and command by command, in seconds."""
 
 from dataclasses import dataclass
+
+from pipeline.results import ShardSummary
+
+
+@dataclass(frozen=True)
+class ShardRow:
+    """One shard of one job. run: its run's name. of: how many there are."""
+
+    run: str
+    experiment: str
+    scenario: str
+    launch: int
+    of: int
+    shard: ShardSummary
 
 
 @dataclass(frozen=True)

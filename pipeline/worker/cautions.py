@@ -10,6 +10,8 @@ from pipeline.worker.engine_run import EngineRun
 from pipeline.worker.generation import Generated
 from pipeline.worker.repeats import differing
 
+SYNC_SHARE = 0.01
+
 
 def cautions(
     job: Job,
@@ -33,8 +35,7 @@ def cautions(
         warnings.append(_halved(ran))
     if resumed:
         warnings.append(_resumed(ran, resumed, len(samples) + samples.too_long))
-    elif ran and ran.repeats[0].sync_s is not None:
-        first = ran.repeats[0]
+    elif ran and (first := ran.repeats[0]).sync_s is not None and _worth_telling(job, first.sync_s, first.generate_s):
         warnings.append(
             f"--resume-documents: keeping each document safe on the disk took {first.sync_s:.3f} s "
             f"of generate_s, {first.generate_s:.3f} s"
@@ -70,6 +71,11 @@ def _halved(ran: EngineRun) -> str:
         f"that failed took {lost_s:.1f} s, of which {timed_s / repeats:.1f} s count in generate_s"
     )
     return text if repeats == 1 else f"{text}, the mean of {repeats} repeats"
+
+
+def _worth_telling(job: Job, sync_s: float, generate_s: float) -> bool:
+    """A shard's documents are kept safe unasked, which is told where the time is a hundredth."""
+    return job.shard is None or sync_s > SYNC_SHARE * generate_s
 
 
 def _resumed(ran: EngineRun | None, resumed: int, docs: int) -> str:

@@ -15,7 +15,7 @@ class EngineRun:
     """One engine's work from loading to the last completion.
 
     samples: of the documents that it was given, in the first repeat; those that exceed the model's context are counted.
-    prompt_ids_sha256: of all documents of the workload.
+    prompt_ids_sha256: of all documents of the job.
     load_s: of importing the adapter and of load(), what it compiled included. encode_s: of the prompts. close_s: of
     close().
     loaded_bytes: memory in use once the model was loaded, before anything was generated; None where it can't be told.

@@ -28,6 +28,12 @@ def run_job_file(path: Path, roots: Roots, progress: Progress, start_s: float | 
     require_own_files(job, roots, str(path))
     if not 1 <= job.repeats <= MOST_REPEATS:
         raise UsageError(f"{path}: repeats: {job.repeats} is not from 1 to {MOST_REPEATS}")
+    if job.shard and not 1 <= job.shard.number <= job.shard.of <= job.workload.docs:
+        raise UsageError(
+            f"{path}: shard: {job.shard.number} of {job.shard.of} is no part of {job.workload.docs} documents"
+        )
+    if job.shards > 1 and job.shard is None:
+        raise UsageError(f"{path}: shards: a job of {job.shards} is made of its shards' results, and runs in none")
     try:
         return run(job, roots, progress, start_s)
     except PhaseError as error:

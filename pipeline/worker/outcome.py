@@ -54,7 +54,7 @@ def score(items: Iterable[Item], docs: int, keep: Callable[[DocumentResult], Non
         means.add(scored, copied=shape.copied)
         keep(scored)
     _keep_too_long(waiting, keep)
-    return means.summary()
+    return means.summary(quality.scoring_settings())
 
 
 def _is_generated(item: Item) -> bool:
@@ -140,7 +140,7 @@ def _metrics(ran: EngineRun | None, resumed: int, samples: Samples) -> Metrics:
         derived = metrics.derive(
             samples, None, weights_bytes=memory.weights_bytes, kv_cache_bytes=memory.kv_cache_bytes
         )
-        return dataclasses.replace(derived, latency_s=None, ttft_s=None, tpot_s=None)
+        return dataclasses.replace(derived, latency_s=None, ttft_s=None, tpot_s=None, docs_resumed=resumed)
     peaks = [repeat.peak_memory_bytes for repeat in ran.repeats if repeat.peak_memory_bytes is not None]
     peak = max(peaks, default=None)
     overhead, activations = metrics.split_memory(
@@ -156,6 +156,7 @@ def _metrics(ran: EngineRun | None, resumed: int, samples: Samples) -> Metrics:
         overhead_bytes=overhead,
         activations_bytes=activations,
         energy_j=metrics.mean_if_known([repeat.energy_j for repeat in ran.repeats]),
+        docs_resumed=0,
     )
 
 

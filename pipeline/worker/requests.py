@@ -11,7 +11,7 @@ from typing import overload
 
 from pipeline.documents import Document
 from pipeline.entries import Device
-from pipeline.files import sha256_json_of_all
+from pipeline.files import sha256_json, sum_of_sha256
 from pipeline.lazy import Picked
 from pipeline.spec import Job, JobModel, Workload
 from pipeline.worker.backend import Backend, Request, Requests, prompt_lengths
@@ -110,10 +110,13 @@ def with_one_bos(ids: Sequence[int], model: JobModel | None) -> tuple[int, ...]:
 
 
 def prompt_ids_sha256(requests: Sequence[Request]) -> str | None:
-    """Fingerprint of what the engine is fed; equal over all engines of a run. None where no model runs."""
+    """Fingerprint of what the engine is fed; equal over all engines of a run. None where no model runs.
+
+    The sum of what each request's id and prompt ids hash to, so that of a job's shards the sum is the job's.
+    """
     if not any(prompt_lengths(requests)):
         return None
-    return sha256_json_of_all([request.id, request.prompt_ids] for request in requests)
+    return sum_of_sha256(sha256_json([request.id, request.prompt_ids]) for request in requests)
 
 
 def warmup_count(lengths: Iterable[int], device: Device) -> int:

@@ -59,7 +59,7 @@ def run(job: Job, roots: Roots, progress: Progress, start_s: float | None = None
     where the job is all that it does.
     """
     begun = time.perf_counter()
-    folder, docs = roots.results / job.folder, job.workload.docs
+    folder, docs = roots.results / job.folder, job.docs
     with _phase("load", progress, 0, docs):
         chosen = load_documents(job, roots)
         earlier = earlier_documents(job, folder, chosen)
@@ -97,7 +97,7 @@ def run(job: Job, roots: Roots, progress: Progress, start_s: float | None = None
 
 def _run_engine(job: Job, roots: Roots, chosen: Sequence[Document], earlier: Earlier, progress: Progress) -> EngineRun:
     """Load the engine, warm it up and let it complete the documents that are not among the earlier ones."""
-    docs = job.workload.docs
+    docs = job.docs
     batches = Batches(job.batch_size or 1, shrink=job.on_oom == "shrink")
     folder = roots.results / job.folder
     with ExitStack() as stack:
@@ -188,13 +188,16 @@ def timed(action: Callable[[], T]) -> tuple[T, float]:
 
 
 def load_documents(job: Job | JobSummary, roots: Roots) -> Sequence[Document]:
-    """The workload's documents, in order; a BenchmarkError if they aren't the ones that the job was planned for."""
+    """The job's documents, in the workload's order; a BenchmarkError if the workload's aren't those it was planned for.
+
+    A shard reads all of them too, which takes some 20 µs each, and holds what finds its own.
+    """
     workload = job.workload
     path = roots.data / workload.documents
     chosen = corpus.choose(corpus.read_documents(path), workload.docs, workload.seed)
     if corpus.fingerprint(chosen) != workload.documents_sha256:
         raise BenchmarkError(f"{path}: the documents changed since the job was planned; run the command again")
-    return chosen
+    return corpus.part(chosen, job.shard.positions(workload.docs)) if job.shard else chosen
 
 
 def make_setup(job: Job, roots: Roots, chosen: Sequence[Document], batches: Batches | None = None) -> Setup:

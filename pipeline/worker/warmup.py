@@ -20,7 +20,7 @@ from pipeline.worker.token_times import TokenTimes
 def compile_shapes(backend: Backend, requests: Sequence[Request], job: Job, progress: Progress) -> bool:
     """Have the engine compile for whatever it will be handed over at a time; whether it compiles for shapes at all."""
     compiled = False
-    with Heartbeat(lambda _: progress("warmup", 0, job.workload.docs), lambda: 0):
+    with Heartbeat(lambda _: progress("warmup", 0, job.docs), lambda: 0):
         for batch in hand_overs(longest_first(requests), job):
             compiled |= backend.compile_for(batch)
     return compiled
@@ -69,7 +69,7 @@ def warm_up(
         for request in shuffled
     ]
     tokens = TokenTimes()
-    with Heartbeat(lambda _: progress("warmup", 0, job.workload.docs), lambda: tokens.arrived):
+    with Heartbeat(lambda _: progress("warmup", 0, job.docs), lambda: tokens.arrived):
         for batch in hand_overs(warming, job):
             for _completion in backend.generate(batch, tokens):
                 pass

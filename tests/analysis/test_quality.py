@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
-from pipeline.analysis.quality import AHEAD, CHUNK, Means, RougeScores, processes_for, score
+from pipeline.analysis.quality import AHEAD, CHUNK, Means, RougeScores, processes_for, score, scoring_settings
 from pipeline.analysis.sentences import split_sentences
 from pipeline.machine import usable_cpus
 from pipeline.measures import DocumentResult, Quality
@@ -28,7 +28,7 @@ def quality_of(texts: Sequence[str], references: Sequence[str]) -> Quality:
     means = Means()
     for number, (one, text) in enumerate(zip(scored(texts, references), texts, strict=True)):
         means.add(DocumentResult(id=str(number), text=text, finish_reason="stop", **asdict(one)), copied=False)
-    return means.summary()
+    return means.summary(scoring_settings())
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_an_empty_output_scores_0_and_is_counted() -> None:
 
 
 def test_no_outputs_have_no_quality_rather_than_quality_0() -> None:
-    quality = Means().summary()
+    quality = Means().summary(scoring_settings())
     assert quality.rouge1_f1 is None
     assert quality.output_words_mean is None
     assert quality.coverage_mean is None
@@ -86,7 +86,7 @@ def test_means_over_documents_leave_out_those_without_the_figure() -> None:
     means.add(DocumentResult(id="1", text="", finish_reason="stop", rouge1_f1=0.0), copied=False)
     whole = DocumentResult(id="2", text="a b", finish_reason="length", rouge1_f1=0.5, coverage=1.0, density=2.0)
     means.add(whole, copied=True)
-    quality = means.summary()
+    quality = means.summary(scoring_settings())
     assert (quality.rouge1_f1, quality.coverage_mean, quality.density_mean) == (0.25, 1.0, 2.0)
     assert (quality.repetition_mean, quality.hit_limit, quality.copied_outputs) == (None, 1, 1)
 

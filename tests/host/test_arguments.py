@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import Catalog, load_catalog
+from pipeline.datasets import Dataset
 from pipeline.entries import Experiment, Tuned
 from pipeline.errors import UsageError
 from pipeline.host.arguments import MOST_LAUNCHES, Arguments, parse, parse_variants, results_folder
 from pipeline.host.launchers.choose import LAUNCHERS
+from pipeline.host.session import find_dataset, make_request, open_session
 from pipeline.plan import ANY_IMAGE
 
 CATALOG = load_catalog()
@@ -156,3 +158,40 @@ def with_experiment(experiment: Experiment) -> Catalog:
 )
 def test_the_results_folder_is_known_before_the_rest_is_parsed(arguments: list[str], folder: str) -> None:
     assert results_folder(arguments) == Path(folder)
+
+
+def shards(*arguments: str) -> Arguments:
+    return parse(["--gpu", "cpu", "--experiment", "lead-3", "--shards", "4", *arguments], CATALOG, LAUNCHERS)
+
+
+def test_documents_are_not_split_unless_asked_for() -> None:
+    assert parse(["--all", "--gpu", "cpu"], CATALOG, LAUNCHERS).shards == 1
+    assert shards("--launches", "2", "--scenario", "single").shards == 4
+
+
+@pytest.mark.parametrize("option", [("--repeats", "2"), ("--find-batch-size",)])
+def test_what_belongs_to_one_worker_s_job_is_refused_with_shards(option: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=rf"{option[0]}: belongs to one worker's job, and --shards 4"):
+        shards(*option)
+
+
+def test_tuning_is_of_one_worker() -> None:
+    with pytest.raises(UsageError, match="--shards: --tune looks for the settings of one worker"):
+        tune("--shards", "2")
+
+
+def test_more_shards_than_documents_are_refused(tmp_path: Path) -> None:
+    folders = ("--data", "data", "--cache", str(tmp_path), "--results", str(tmp_path), "--launcher", "process")
+    session = open_session(shards("--docs", "3", *folders), CATALOG)
+    found = find_dataset(session)
+    assert isinstance(found, Dataset)
+    with pytest.raises(UsageError, match="--shards 4: there are 3 documents to split"):
+        make_request(session, found)
+
+
+def test_a_run_s_jobs_are_split_as_asked(tmp_path: Path) -> None:
+    folders = ("--data", "data", "--cache", str(tmp_path), "--results", str(tmp_path), "--launcher", "process")
+    session = open_session(shards("--docs", "5", *folders), CATALOG)
+    found = find_dataset(session)
+    assert isinstance(found, Dataset)
+    assert make_request(session, found).shards == 4

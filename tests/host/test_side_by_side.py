@@ -81,11 +81,11 @@ def test_an_interrupt_asks_jobs_to_end_and_a_second_one_at_once() -> None:
 
 def test_each_job_hears_of_those_that_ran_at_some_time_of_it() -> None:
     beside = Beside()
-    with beside.running(1, "none") as first:
-        with beside.running(2, "vllm") as second:
+    with beside.running("none") as first:
+        with beside.running("vllm") as second:
             pass
-        with beside.running(3, "8-bit") as third:
+        with beside.running("8-bit") as third:
             pass
-    with beside.running(4, "4-bit") as last:
+    with beside.running("4-bit") as last:
         pass
     assert (first, second, third, last) == ({"vllm", "8-bit"}, {"none"}, {"none"}, set())

@@ -261,6 +261,7 @@ _SETTINGS = (
     Column("Batch size", lambda row: word(row.batch_size)),
     Column("Weights", lambda row: word(row.weights_kind), text=True),
     Column("Launches", lambda row: figure(len(row.launches) or None, 0)),
+    Column("Shards", lambda row: figure(row.shards if row.shards > 1 else None, 0)),
     Column("Slowdown found", _slowdown, "% or more", "The smallest that so many launches find with 80% power."),
     Column("Prompt ids", lambda row: _shortened(row.prompt_ids_sha256), "SHA-256", text=True),
 )

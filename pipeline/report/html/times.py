@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report import times
+from pipeline.report import shards, times
 from pipeline.report.figures import UNKNOWN
 from pipeline.report.html.cells import Cell, unknown
 from pipeline.report.markup import Column
@@ -22,9 +22,10 @@ class TimeTable:
 
 
 def time_tables(report: Report) -> tuple[TimeTable, ...]:
-    """Of the jobs and of the commands; none where nothing is known. Columns without any figure are left out."""
+    """Of shards, jobs and commands; none where nothing is known. Columns without any figure are left out."""
     several = len(report.runs) > 1
     found = (
+        ("Shards", shards.NOTE, shards.COLUMNS, report.shards),
         ("Jobs", times.JOBS_NOTE, times.JOBS, report.job_times),
         ("Commands", times.COMMANDS_NOTE, times.COMMANDS, report.command_times),
     )

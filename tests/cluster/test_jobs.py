@@ -129,3 +129,15 @@ def test_what_no_node_has_is_refused_at_once_with_what_there_is(orchestrate: Orc
     assert command.returncode == 2
     assert "no node of the Ray cluster has 1 GPU of type H100" in stderr
     assert "n-a100 (1 CPU, A100)" in stderr
+
+
+def test_the_shards_of_a_job_spread_over_the_nodes_and_come_to_one_result(
+    orchestrate: Orchestrate, tmp_path: Path
+) -> None:
+    finish(orchestrate(tmp_path, "--experiment", "lead-3", "--shards", "3"))
+    result = the_result(tmp_path)
+    shards = [read_result(path) for path in tmp_path.glob("test/*/shard-*/result.json")]
+    assert result.status == "ok"
+    assert len(shards) == 3
+    assert len({shard.environment.node for shard in shards}) >= 2  # a node may be done before another has begun
+    assert len({document.id for document in documents(tmp_path)}) == DOCS

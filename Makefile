@@ -18,8 +18,8 @@ check: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/hadolint images/Dockerfile
-	$(BIN)/shellcheck images/system-packages.sh .ci/run
+	$(BIN)/hadolint images/Dockerfile docs/cluster/Dockerfile
+	$(BIN)/shellcheck images/system-packages.sh .ci/run docs/cluster/slurm.sh
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck .github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet .github/workflows
 

@@ -41,13 +41,19 @@ class Choices:
 
 
 def resolve_choices(
-    options: Options, catalog: Catalog, *, hypothetical: bool = False, numbers: Numbers = None
+    options: Options,
+    catalog: Catalog,
+    *,
+    hypothetical: bool = False,
+    numbers: Numbers = None,
+    hardware: Hardware | None = None,
 ) -> Choices:
     """Hold the names that were given against the catalogue and the machine; a UsageError for what isn't there.
 
     hypothetical: a GPU that isn't there may be planned for. numbers: of the GPUs that the run is for.
+    hardware: that another machine found for these options, in place of this one's.
     """
-    hardware = choose_hardware(
+    hardware = hardware or choose_hardware(
         options.gpu, catalog.gpus, detect_gpus(), force=options.force_gpu, hypothetical=hypothetical, numbers=numbers
     )
     defaults = catalog.defaults[hardware.gpu.device]

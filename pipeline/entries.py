@@ -307,7 +307,7 @@ class Gpu:
     """A kind of GPU that --gpu can name. match: a regular expression for a whole word of the driver's name for it.
 
     bandwidth_bytes_per_s, flops_per_s, flops8_per_s: see Rates, as listed by the vendor; the bandwidth for each of the
-    sizes in memory_gib.
+    sizes in memory_gib. accelerator_types: what Ray calls it; the first that a cluster has counts.
     """
 
     name: Name
@@ -318,6 +318,7 @@ class Gpu:
     bandwidth_bytes_per_s: tuple[float, ...]
     flops_per_s: float
     flops8_per_s: float | None = None
+    accelerator_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from pipeline.catalog import Catalog
 from pipeline.datasets import NotPrepared
 from pipeline.host import read_ahead
 from pipeline.host.arguments import Arguments
+from pipeline.host.cluster.launcher import RayLauncher
+from pipeline.host.cluster.preparing import prepare_on_cluster
 from pipeline.host.doctor.examine import preflight, without_hopeless
 from pipeline.host.execute import Execution, Policy
 from pipeline.host.own.adopt import lay_out_folders
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.runs import RunFolder, host_facts
-from pipeline.host.seats import seats_of
+from pipeline.host.seats import ClusterSeats, Seats, seats_of
 from pipeline.host.session import Session, find_dataset, make_requests, open_session, prepare_dataset
 from pipeline.host.wall import Clock
 from pipeline.host.watcher import Watcher
@@ -40,7 +42,11 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
         try:
             with clock.part("prepare"):
                 prepared = prepare(session, folder.path / "prepare", watcher)
-            seats = seats_of(session.hardware, watcher, shards=arguments.shards, exclusive=arguments.exclusive)
+            seats: Seats = (
+                ClusterSeats()
+                if isinstance(session.launcher, RayLauncher)
+                else seats_of(session.hardware, watcher, shards=arguments.shards, exclusive=arguments.exclusive)
+            )
             execution = Execution(
                 launcher=session.launcher,
                 results=arguments.results,
@@ -82,6 +88,9 @@ def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
         watcher.note(session.remark)
     session.launcher.clean()
     arguments = session.arguments
+    if isinstance(session.launcher, RayLauncher):
+        everywhere = arguments.action == "prepare"
+        return prepare_on_cluster(session.launcher, session.selected, watcher, logs, everywhere=everywhere)
     preparation = Preparation(
         session.catalog,
         session.launcher,

@@ -13,6 +13,7 @@ from pipeline.current import Env
 from pipeline.errors import UsageError
 from pipeline.hardware import Numbers
 from pipeline.host import model_option
+from pipeline.host.cluster.options import add_cluster_options, settle_cluster
 from pipeline.host.dataset_options import DATASET, FieldChoice, add_field_options, parse_fields
 from pipeline.host.execute import Rerun
 from pipeline.host.limits import STAGES, Limit, Limits, Stage
@@ -55,7 +56,8 @@ examples:
 launchers: docker runs each experiment in its image (found, pulled with --pull, or built), process in a virtual
 environment of its own; auto takes docker where an engine answers that can reach the GPU. Builds and --prepare in
 containers read SSL_CERT_FILE (a CA bundle), PIP_CONFIG_FILE, the proxy variables, and BENCHMARK_BASE_<VARIANT> (another
-base image); docs/images.md.
+base image); docs/images.md. ray runs each job on a node of a Ray cluster, which takes docker or process as auto does,
+or the one that ray-docker or ray-process names; docs/cluster.md.
 
 exit status: 0 all that could run did; 1 something failed, or an experiment asked for by name was skipped, or nothing
 ran; 2 bad usage; 130 interrupted. The same command again keeps what is done and does only what is missing.
@@ -96,6 +98,9 @@ class Arguments(Options):
     limits: Limits
     gpus: Numbers
     exclusive: bool
+    ray_address: str
+    ray_resources: Mapping[str, float]
+    ray_cache: Path | None
     json: bool
 
 
@@ -124,8 +129,11 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         )
     if given.registry and not given.pull:
         raise UsageError("--registry names a mirror for --pull to take the images from; add --pull")
-    if given.pull and given.launcher == "process":
-        raise UsageError("--pull fetches container images, and --launcher process runs none; leave one of them out")
+    if given.pull and given.launcher in ("process", "ray-process"):
+        raise UsageError(
+            f"--pull fetches container images, and --launcher {given.launcher} runs none; leave one of them out"
+        )
+    settle_cluster(given, action)
     if given.env == "current":
         _settle_current(given)
     settle_options(given, catalog, names)
@@ -338,6 +346,7 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
     group.add_argument(
         "--launcher", default="auto", choices=["auto", *launchers], help="what starts each job (default: %(default)s)"
     )
+    add_cluster_options(group)
     group.add_argument(
         "--env",
         default="own",

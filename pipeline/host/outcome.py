@@ -32,9 +32,9 @@ def collect(results: Path, job: Job, host: HostFacts, ended: Exit, last_phase: P
         # the worker saw only its own exception; an engine's subprocess may have said more in the log
         found = failure_of(_text(log), result.failure.phase, result.failure.message)
         result = dataclasses.replace(result, failure=found)
-    if ended.log_fault:
-        result = dataclasses.replace(result, warnings=(*result.warnings, ended.log_fault))
-    return result
+    told = (*ended.warnings, *([ended.log_fault] if ended.log_fault else []))
+    environment = dataclasses.replace(result.environment, node=ended.node)
+    return dataclasses.replace(result, environment=environment, warnings=(*result.warnings, *told))
 
 
 def describe_exit(ended: Exit) -> str:

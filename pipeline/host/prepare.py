@@ -12,7 +12,7 @@ from pipeline.errors import BenchmarkError
 from pipeline.hardware import Hardware
 from pipeline.host.intact import are_intact, discard, note_hashed
 from pipeline.host.launchers import Launcher, Work
-from pipeline.host.watcher import Watcher
+from pipeline.host.watcher import Preparations
 from pipeline.plan import Selected, Skipped, WeightsNeeded, preparing_variant, weights_needed
 from pipeline.spec import JobWeights
 from pipeline.weights import read_weights
@@ -67,7 +67,7 @@ class Preparation:
     forced: Mapping[str, str]
     cache: Path
     logs: Path
-    watcher: Watcher
+    watcher: Preparations
     allow_pickle: bool = False
 
     def prepare(self, planned: Sequence[Selected | Skipped]) -> Prepared:

@@ -12,6 +12,8 @@ from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
 from pipeline.host import datasets
 from pipeline.host.arguments import Arguments
+from pipeline.host.cluster.options import RAY
+from pipeline.host.cluster.session import open_on_cluster
 from pipeline.host.launchers import Launcher
 from pipeline.host.launchers.choose import open_launcher
 from pipeline.host.watcher import Watcher
@@ -77,8 +79,12 @@ class Session:
 def open_session(arguments: Arguments, catalog: Catalog) -> Session:
     """Resolve names against the catalogue and the machine; fetches and starts nothing."""
     hypothetical = arguments.action in ("plan", "prepare", "doctor")
-    chosen = resolve_choices(arguments, catalog, hypothetical=hypothetical, numbers=arguments.gpus)
-    launcher, remark = open_launcher(arguments, catalog, chosen.hardware)
+    launcher: Launcher
+    if arguments.launcher in RAY:
+        chosen, launcher, remark = open_on_cluster(arguments, catalog, hypothetical=hypothetical)
+    else:
+        chosen = resolve_choices(arguments, catalog, hypothetical=hypothetical, numbers=arguments.gpus)
+        launcher, remark = open_launcher(arguments, catalog, chosen.hardware)
     plans: list[ModelPlan] = []
     for item in chosen.models:
         planned = select(

@@ -18,8 +18,8 @@ class Queued:
     launches: int = 1
 
 
-class Watcher(Protocol):
-    """Callbacks of a run in progress; called from the jobs' threads, several at once, so they must be quick."""
+class Preparations(Protocol):
+    """Callbacks while what jobs need is made."""
 
     def note(self, text: str) -> None:
         """Something worth knowing that is no job's outcome."""
@@ -29,6 +29,10 @@ class Watcher(Protocol):
 
     def trouble(self, message: str) -> None:
         """Something could not be prepared."""
+
+
+class Watcher(Preparations, Protocol):
+    """Callbacks of a run in progress; called from the jobs' threads, several at once, so they must be quick."""
 
     def running(self, jobs: Sequence[Queued]) -> AbstractContextManager[None]:
         """All jobs of the run in their order. Entered before the first begins, left when none runs any more."""

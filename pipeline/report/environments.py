@@ -19,6 +19,7 @@ class Machine:
     cpu_count: int | None
     memory_bytes: int | None
     host_os: str | None
+    node: str | None = None
 
     def describe(self) -> str:
         """One line, of what is known."""
@@ -33,6 +34,7 @@ class Machine:
             f"{self.cpu_count} cores" if self.cpu_count else None,
             memory if not gpu else None,
             self.host_os,
+            f"node {self.node}" if self.node else None,
         ]
         return ", ".join(fact for fact in facts if fact) or "not known"
 
@@ -74,6 +76,7 @@ def machines(results: Sequence[Result]) -> tuple[Machine, ...]:
             env.cpu_count,
             env.memory_bytes,
             env.host_os,
+            env.node,
         )
         for env in found
         if env.gpu_name or env.cpu

@@ -1,20 +1,22 @@
 """The checks put together: for --doctor, and before a run."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.catalog import Catalog
 from pipeline.datasets import Dataset, NotPrepared
 from pipeline.errors import UsageError
 from pipeline.host.arguments import Arguments
+from pipeline.host.cluster.launcher import RayLauncher
 from pipeline.host.docker.engine import EngineError
+from pipeline.host.doctor.cluster import cluster_checks, node_memory
 from pipeline.host.doctor.containers import builder_checks, docker_checks
 from pipeline.host.doctor.disk import disk_checks
-from pipeline.host.doctor.folders import folder_checks, limit_checks
+from pipeline.host.doctor.folders import folder_checks, is_writable, limit_checks
 from pipeline.host.doctor.gather import Facts, gather
 from pipeline.host.doctor.gpu import driver_checks, gpu_checks
 from pipeline.host.doctor.hub import hub_checks
-from pipeline.host.doctor.memory import memory_checks
+from pipeline.host.doctor.memory import Memory, memory_checks
 from pipeline.host.session import Session, find_dataset, make_requests, open_session
 from pipeline.plan import Request, Selected, Skipped
 from pipeline.spec import Check
@@ -34,13 +36,34 @@ def diagnose(arguments: Arguments, catalog: Catalog) -> list[Check]:
         requests = make_requests(session, dataset) if isinstance(dataset, Dataset) else None
     except UsageError as error:
         dataset = error
-    facts = gather(session, None if isinstance(dataset, UsageError) else dataset)
-    return [*dataset_checks(session.choices.dataset, dataset), *examine(session, requests, facts)]
+    found = None if isinstance(dataset, UsageError) else dataset
+    return [*dataset_checks(session.choices.dataset, dataset), *_examine_here(session, found, requests)]
 
 
 def preflight(session: Session, dataset: Dataset | NotPrepared, requests: Sequence[Request] | None) -> list[Check]:
     """What a run looks at before it begins. requests: of the plans; None for documents that have yet to be fetched."""
+    return _examine_here(session, dataset, requests)
+
+
+def _examine_here(
+    session: Session, dataset: Dataset | NotPrepared | None, requests: Sequence[Request] | None
+) -> list[Check]:
+    launcher = session.launcher
+    if isinstance(launcher, RayLauncher):
+        return examine_cluster(session, requests, launcher)
     return examine(session, requests, gather(session, dataset))
+
+
+def examine_cluster(session: Session, requests: Sequence[Request] | None, launcher: RayLauncher) -> list[Check]:
+    """What can be told before a job is on its node, which looks at its disk and engine itself."""
+    results = {"results": is_writable(session.arguments.results)}
+    return [
+        *cluster_checks(launcher),
+        *driver_checks(session.hardware, session.selected),
+        *experiment_checks(session.planned, by_name=not session.arguments.all),
+        *_memory_checks(session, requests, node_memory(session, launcher), {}),
+        *folder_checks(results, to_fill=False),
+    ]
 
 
 def examine(session: Session, requests: Sequence[Request] | None, facts: Facts) -> list[Check]:
@@ -54,13 +77,21 @@ def examine(session: Session, requests: Sequence[Request] | None, facts: Facts) 
         checks += builder_checks(facts.builder_fault, facts.builds)
     checks += driver_checks(hardware, selected)
     checks += experiment_checks(session.planned, by_name=not arguments.all)
-    for number, plan in enumerate(session.plans):
-        request = requests[number] if requests is not None else None
-        checks += memory_checks(plan.selected, hardware, facts.memory, request, facts.opened_bytes)
+    checks += _memory_checks(session, requests, facts.memory, facts.opened_bytes)
     checks += disk_checks(facts.needs, facts.places)
     checks += hub_checks(facts.gated)
     checks += folder_checks(facts.writable, to_fill=any(facts.needs.values()))
     checks += limit_checks(facts.limits, processes=session.launcher.name == "process")
+    return checks
+
+
+def _memory_checks(
+    session: Session, requests: Sequence[Request] | None, memory: Memory, opened_bytes: Mapping[tuple[str, str], int]
+) -> list[Check]:
+    checks = []
+    for number, plan in enumerate(session.plans):
+        request = requests[number] if requests is not None else None
+        checks += memory_checks(plan.selected, session.hardware, memory, request, opened_bytes)
     return checks
 
 

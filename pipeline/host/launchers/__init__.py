@@ -37,12 +37,17 @@ class Exit:
     """How a started command ended. code: negative for a signal. timed_out: the launcher ended it over a limit.
 
     message: why, where the launcher knows more than the code tells. log_fault: why the log is not whole, if it isn't.
+    node: of a cluster, where the job ran last. wall_s: how long it ran, without its wait for a node. warnings: what
+    befell it that its result is to tell.
     """
 
     code: int
     timed_out: bool = False
     message: str | None = None
     log_fault: str | None = None
+    node: str | None = None
+    wall_s: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Launcher(Protocol):

@@ -3,6 +3,7 @@
 from pipeline.catalog import Catalog
 from pipeline.hardware import Hardware
 from pipeline.host.arguments import Arguments
+from pipeline.host.cluster.options import RAY
 from pipeline.host.docker.build import BuildOptions
 from pipeline.host.docker.digests import read_digests
 from pipeline.host.docker.engine import Engine, EngineError
@@ -11,7 +12,7 @@ from pipeline.host.launchers.docker import DockerLauncher
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.runs import host_facts, revision
 
-LAUNCHERS = ("docker", "process")
+LAUNCHERS = ("docker", "process", *RAY)
 
 
 def open_launcher(arguments: Arguments, catalog: Catalog, hardware: Hardware) -> tuple[Launcher, str | None]:

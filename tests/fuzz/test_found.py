@@ -50,6 +50,8 @@ REFUSED = [
     ("dataset", DEEP, "line 1: not valid JSON (nested too deeply)"),
     ("dataset manifest", DEEP, "nested too deeply"),
     ("own dataset", b"a\0b" + CUT, "not a file's name"),
+    ("CSV", b"id,document,summary\r\n", "mine.csv: no document in it"),
+    ("JSON lines with fields", b"", "mine.json: no document in it"),
     ("own dataset", b"a" * 300 + b".jsonl" + CUT, "no such file"),
     ("experiments.yaml", b"prompts: 1\n" + seeds.EXPERIMENTS.partition(b"\n")[2].partition(b"\n")[2], "'prompts'"),
     (

@@ -136,7 +136,7 @@ def test_rows_are_read_as_they_are_taken(tmp_path: Path) -> None:
         (b"id,document,abstract\na,b,c\n", r"column 'summary': not there, .*--summary-field"),
         (b"id;document;summary\na;b;c\n", "column 'document': not there, only id;document;summary"),
         (b"", "the file is empty"),
-        (b"id,document,summary\n", "no article is left to write"),
+        (b"id,document,summary\n", r"mine\.csv: no document in it; it needs a row for each"),
         (b"id,document,document\na,b,c\n", "column 'document' stands twice"),
         (b"id,document,summary\na,b,c\na,b\n", "row 2, line 3: has 2 values, and there are 3 columns; .*in quotes"),
         (b"id,document,summary\na,one, two,c\n", "row 1, line 2: has 4 values"),

@@ -99,12 +99,16 @@ def records(files: Sequence[Source], fields: Fields) -> Iterator[dict[str, str]]
     """One {id, document, summary} a row, in the files' order; of each, some 8 bytes are held.
 
     Without a field for it, an id is the file's name and the row's number (of JSON lines, the line's).
-    A UsageError names the file and row of an empty field, of another type than text, and of an id that stood before.
+    A UsageError names the file and row of an empty field, of another type than text, and of an id that stood before,
+    and files without any document.
     """
     hashes = array("q")
     for _, record in _records(files, fields):
         hashes.append(hash(comparable(record[ID])))
         yield record
+    if not hashes:
+        others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        raise UsageError(f"{files[0].file}{others}: no document in it; it needs a row for each")
     if twice := repeated(hashes):
         _require_unique(_records(files, fields), twice)
 

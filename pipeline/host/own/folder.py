@@ -5,9 +5,9 @@ from pathlib import Path
 from pipeline.entries import Model, WeightsSource
 from pipeline.errors import UsageError
 from pipeline.files import read_bytes
-from pipeline.host.own.describe import SMALL_FILES, TEMPLATE_FILE, WHOLE_TOKENIZER, Checkpoint, describe
+from pipeline.host.own.describe import SMALL_FILES, WHOLE_TOKENIZER, Checkpoint, describe
 from pipeline.host.own.gguf import describe_gguf
-from pipeline.host.own.laying import taken
+from pipeline.host.own.laying import TEMPLATE_FILE, taken
 from pipeline.host.own.reading import read_fields, read_tokenizer
 from pipeline.host.own.shapes import read_shapes
 from pipeline.host.own.template import LARGEST_TEMPLATE

@@ -11,15 +11,18 @@ from pipeline.files import sha256_file, sha256_json
 from pipeline.own_models import laid_out
 from pipeline.placing import place
 
-TAKEN = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "LICENSE*", "NOTICE*", "Notice*")
+TAKEN = ("*.safetensors", "*.json", "tokenizer.model", "merges.txt", "LICENSE*", "NOTICE*", "Notice*")
 """What engines open, and the licence; none of the pickles that may lie beside."""
+TEMPLATE_FILE = "chat_template.jinja"
 HASHED_BYTES = 100_000_000
 """Larger files are told apart by size and time of change, since hashing them would hold every command up."""
 
 
 def fingerprint(origin: Path) -> str:
-    """40 hexadecimal digits that change with any of the files that are taken. origin: a folder, or a .gguf file."""
-    return sha256_json([[path.name, _stamp(path)] for path in taken(origin)])[:40]
+    """40 hexadecimal digits that change with its files, the template included. origin: a folder, or a .gguf file."""
+    template = origin / TEMPLATE_FILE  # which the prompts have in them, and no engine is given
+    files = [*taken(origin), *([template] if template.is_file() else [])]
+    return sha256_json([[path.name, _stamp(path)] for path in files])[:40]
 
 
 def taken(origin: Path) -> list[Path]:

@@ -181,7 +181,7 @@ def _unfit(experiment: Experiment, model: Model, hardware: Hardware) -> str | No
         form = experiment.weights.removeprefix(f"{SYNTHETIC}-")
         if form != experiment.weights:
             return f"no random weights are made in the {form} format (--weights {SYNTHETIC})"
-        return f"model {model.name} has no {form} weights in models.yaml"
+        return f"model {model.name} has no {form} weights"
     if needs.real_weights and source.kind == "synthetic":
         return "needs real weights: its speed depends on what the model writes, and random ones repeat themselves"
     return None

@@ -65,7 +65,7 @@ def worker(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) ->
     launcher = ProcessLauncher(data, cache, results)
     [item] = select(["none"], CATALOG, MODEL, CPU, launcher.why_not)
     assert isinstance(item, Selected)
-    prepared = Preparation(CATALOG, launcher, CPU, {}, cache, results, LineWatcher()).prepare([item], MODEL)
+    prepared = Preparation(CATALOG, launcher, CPU, {}, cache, results, LineWatcher()).prepare([item])
     assert prepared.obstacle(item) is None
     sample = choose(read_documents(data / "sample/howto_en.jsonl"), DOCS, 0)
     documents = [replace(document, document=document.document[:CHARACTERS]) for document in sample]

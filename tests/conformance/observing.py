@@ -53,7 +53,7 @@ def observe(name: str, launcher: ProcessLauncher, folder: Path) -> Observation:
     [item] = select([name], CATALOG, MODEL, CPU, launcher.why_not)
     assert isinstance(item, Selected)
     preparation = Preparation(CATALOG, launcher, CPU, {}, launcher.cache, folder, LineWatcher())
-    prepared = preparation.prepare([item], MODEL)
+    prepared = preparation.prepare([item])
     assert prepared.obstacle(item) is None
     path = "sample/howto_en.jsonl"
     chosen = choose(read_documents(launcher.data / path), DOCS, 0)

@@ -60,6 +60,17 @@ def test_the_same_folder_has_the_same_name_and_a_changed_one_another(folder: Pat
     assert first == again != changed
 
 
+def test_another_chat_template_is_another_model_and_no_engine_is_given_it(folder: Path, tmp_path: Path) -> None:
+    [plain] = adopted(tmp_path / "cache", folder)[0].models
+    (folder / "chat_template.jinja").write_text("{{ messages[0].content }}!")
+    arguments, catalog = adopted(tmp_path / "cache", folder)
+    assert arguments.models != (plain,)
+    model = catalog.models[arguments.models[0]]
+    assert (model.prompt_prefix, model.prompt_suffix) == ("", "!")
+    lay_out_folders([model], tmp_path / "cache")
+    assert not (laid_out(tmp_path / "cache", model.name) / "chat_template.jinja").exists()
+
+
 def test_the_cache_records_it_for_the_images_and_for_its_name_alone(folder: Path, tmp_path: Path) -> None:
     arguments, catalog = adopted(tmp_path / "cache", folder)
     [name] = arguments.models

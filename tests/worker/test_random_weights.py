@@ -54,6 +54,11 @@ layer = "model.layers.1.mlp.down_proj.weight"
 again.mkdir()
 random_awq.convert(cache / "models" / "small" / "synthetic-tokenizer" / "tokenizer.model.v1", again, [], small)
 loaded = transformers.AutoModelForCausalLM.from_pretrained(folders["hf"])
+other = replace(small, name="other", bos_id=None, architecture={
+    **load_catalog().models["qwen2.5-0.5b-instruct"].architecture, **sizes, "vocab_size": 32001})
+catalog = replace(catalog, models={"other": other})
+of_other = transformers.AutoTokenizer.from_pretrained(
+    cache / prepare_model(catalog, "other", "synthetic-hf", None, cache, data)["synthetic-hf"].path)
 print()
 print(json.dumps({
     "folders": {form: str(folder) for form, folder in folders.items()},
@@ -61,6 +66,7 @@ print(json.dumps({
     "revision": made["hf"].revision,
     "perplexity": made["awq"].perplexity,
     "vocabulary": len(tokenizer),
+    "of_other": [len(of_other), of_other.pad_token_id],
     "ids": tokenizer.encode("Boil the water.\\n\\nThen wait.", add_special_tokens=False),
     "text": tokenizer.decode(tokenizer.encode("Boil the water. Then wait.", add_special_tokens=False)),
     "deviations": [plain[layer].float().std().item(), packed[layer].float().std().item()],
@@ -113,6 +119,10 @@ def test_every_models_architecture_has_the_attention_that_its_entry_names() -> N
         head_dim = shape.get("head_dim", shape["hidden_size"] // shape["num_attention_heads"])
         named = (model.attention.layers, model.attention.kv_heads, model.attention.head_dim)
         assert named == (shape["num_hidden_layers"], shape["num_key_value_heads"], head_dim), model.name
+
+
+def test_a_tokenizer_class_of_the_models_own_adds_no_token_without_an_embedding(made: Any) -> None:
+    assert made["of_other"] == [32001, 0]
 
 
 def test_the_shape_decides_whether_prepared_weights_are_up_to_date() -> None:

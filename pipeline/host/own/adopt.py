@@ -9,8 +9,7 @@ from pipeline.catalog import Catalog, find, with_models
 from pipeline.entries import Model
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.host.arguments import Arguments
-from pipeline.host.own.folder import describe_own, fingerprint, lay_out
-from pipeline.host.own.hub import describe_repository
+from pipeline.host.own.laying import fingerprint, lay_out
 from pipeline.names import LONGEST_NAME, RepoId, Revision, check_name
 from pipeline.own_models import FILE, read_own, record_own, with_own_models
 from pipeline.plain import shown
@@ -60,6 +59,10 @@ def lay_out_folders(models: list[Model], cache: Path) -> None:
 
 def _described(given: str, known: Catalog) -> tuple[str, Model]:
     """What it is of, and the entry."""
+    # what fills templates takes a tenth of a second to import, and most commands name listed models
+    from pipeline.host.own.folder import describe_own
+    from pipeline.host.own.hub import describe_repository
+
     path = Path(given).expanduser()
     if path.is_dir() or (path.suffix == GGUF and path.is_file()):
         origin = path.resolve()

@@ -17,7 +17,6 @@ CONFIG, GENERATION, TOKENIZER, SPECIAL_TOKENS = (
     "special_tokens_map.json",
 )
 SMALL_FILES = (CONFIG, GENERATION, TOKENIZER, SPECIAL_TOKENS)
-TEMPLATE_FILE = "chat_template.jinja"
 WHOLE_TOKENIZER = "tokenizer.json"
 
 FOLLOWS_INSTRUCTIONS, CONTINUES_TEXTS = "published-hf", "published-vllm"

@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline.entries import Model, WeightsSource
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.figures import one_line
-from pipeline.host.own.describe import SMALL_FILES, TEMPLATE_FILE, WHOLE_TOKENIZER, Checkpoint, describe
+from pipeline.host.own.describe import SMALL_FILES, WHOLE_TOKENIZER, Checkpoint, describe
+from pipeline.host.own.laying import TEMPLATE_FILE
 from pipeline.host.own.reading import read_fields, read_tokenizer
 from pipeline.host.own.shapes import Shape
 from pipeline.plain import shown

@@ -163,6 +163,8 @@ def write_tokenizer(source: Path, target: Path, vocabulary: int) -> None:
     pieces |= {f"<unused{number}>": number for number in range(len(pieces), vocabulary)}
     _write_json(target / "tokenizer.json", content)
     specials = {"bos_token": tokenizer.bos_token, "eos_token": tokenizer.eos_token, "unk_token": tokenizer.unk_token}
+    # some models' tokenizer classes would add a token of their own to pad with, behind the last that has an embedding
+    specials["pad_token"] = tokenizer.unk_token
     _write_json(target / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **specials})
 
 

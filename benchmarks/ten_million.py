@@ -155,10 +155,10 @@ def measured(docs: int, shards: int, parent: Path) -> dict[str, Any]:
     return rows
 
 
-def record(docs: int, shards: int, rows: dict[str, Any]) -> None:
+def record(docs: int, rows: dict[str, Any]) -> None:
     """Add it to what is on record, in place of an earlier one of the same size."""
     known = read_json(RECORD) if RECORD.exists() else {}
-    shape = {"shards": shards, "at_once": AT_ONCE, "words": DOCUMENT_WORDS, "seed": SEED}
+    shape = {"at_once": AT_ONCE, "words": DOCUMENT_WORDS, "seed": SEED}
     known[str(docs)] = {"measured_at": now_utc(), "cpus": usable_cpus(), **shape, **rows}
     write_json(RECORD, known)
 
@@ -184,7 +184,7 @@ def main() -> int:
                 f"| {docs:,} | {name} | {row['peak_bytes'] / MIB:.0f} | {row['seconds'] / docs * 1e6:.1f} |", flush=True
             )
         if given.record:
-            record(docs, given.shards, rows)
+            record(docs, rows)
     return 0
 
 

@@ -58,12 +58,12 @@ def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where}: expected fields, found {shown(value)}")
     fields, as_they_are, required = _shape(kind)
-    unknown = [key for key in value if key not in fields]
-    if unknown:
-        raise UsageError(f"{where}: unknown field {shown(unknown[0])}; known are {', '.join(fields)}")
-    missing = [name for name in required if name not in value]
-    if missing:
-        raise UsageError(f"{where}: field {missing[0]!r} is missing")
+    if not value.keys() <= fields.keys():
+        unknown = next(key for key in value if key not in fields)
+        raise UsageError(f"{where}: unknown field {shown(unknown)}; known are {', '.join(fields)}")
+    for name in required:
+        if name not in value:
+            raise UsageError(f"{where}: field {name!r} is missing")
     return kind(
         **{
             name: given

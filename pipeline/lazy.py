@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -57,12 +57,17 @@ def ascending(keys: "array[int] | array[float]") -> Sequence[int]:
     return positions
 
 
-def repeated(keys: "array[int]") -> set[int]:
-    """Those that stand there more than once. Many keys are put in order where they are: no second copy is made."""
+def put_in_order(keys: "array[Any]") -> None:
+    """From the least to the largest, where they are: of many keys no second copy is made."""
     if len(keys) <= FEW:
-        return {one for one, other in pairwise(sorted(keys)) if one == other}
+        keys[:] = array(keys.typecode, sorted(keys))
+        return
     import numpy
 
-    ordered = numpy.frombuffer(keys, dtype=keys.typecode)
-    ordered.sort()
-    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    numpy.frombuffer(keys, dtype=keys.typecode).sort()
+
+
+def repeated(keys: "array[int]") -> set[int]:
+    """Those that stand there more than once. They are put in order, see put_in_order."""
+    put_in_order(keys)
+    return {one for one, other in pairwise(keys) if one == other}

@@ -300,7 +300,12 @@ def read_repeats(path: Path) -> list[RepeatSample]:
 
 def documents_with_offsets(path: Path) -> Iterator[tuple[int, DocumentResult]]:
     """Each document of a documents.jsonl of any size, with its line's offset in bytes; see read_documents."""
-    return _read_lines(DocumentResult, path)
+    return ((offset, document) for offset, _, document in _read_lines(DocumentResult, path))
+
+
+def documents_with_lines(path: Path) -> Iterator[tuple[bytes, DocumentResult]]:
+    """Each document of a documents.jsonl of any size, with its line as it stands there; see read_documents."""
+    return ((line, document) for _, line, document in _read_lines(DocumentResult, path))
 
 
 def document_at(stream: BinaryIO, offset: int) -> DocumentResult:
@@ -313,10 +318,11 @@ def _read_whole(kind: type[Line], path: Path) -> list[Line]:
     found = _read_lines(kind, path)
     if path.is_file() and path.stat().st_size > LARGEST_DOCUMENTS_BYTES:
         raise UsageError(f"{path}: larger than {LARGEST_DOCUMENTS_BYTES} bytes, which is more than is read at once")
-    return [line for _, line in found]
+    return [value for _, _, value in found]
 
 
-def _read_lines(kind: type[Line], path: Path) -> Iterator[tuple[int, Line]]:
+def _read_lines(kind: type[Line], path: Path) -> Iterator[tuple[int, bytes, Line]]:
+    """Of each line its offset, itself with its end, and what it holds."""
     offset = 0
     try:
         with open_regular(path) as stream:
@@ -327,7 +333,7 @@ def _read_lines(kind: type[Line], path: Path) -> Iterator[tuple[int, Line]]:
                     raise UsageError(f"{where}: longer than a line of its kind is; {MEND}")
                 if not line.endswith(b"\n"):
                     return
-                yield offset, _read_line(kind, line.removesuffix(b"\n"), where)
+                yield offset, line, _read_line(kind, line.removesuffix(b"\n"), where)
                 offset += len(line)
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from error

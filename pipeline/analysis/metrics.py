@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from pipeline.analysis.samples import Samples, known_counts, known_times
-from pipeline.lazy import Picked, ascending
+from pipeline.lazy import put_in_order
 from pipeline.measures import Distribution, Metrics
 
 
@@ -38,12 +38,12 @@ def distribution(values: Iterable[float | None]) -> Distribution | None:
     known = array("d", (value for value in values if value is not None))
     if not known:
         return None
-    ordered = Picked(known, ascending(known))
+    put_in_order(known)
     return Distribution(
-        mean=math.fsum(ordered) / len(ordered),
-        p50=percentile(ordered, 0.5),
-        p90=percentile(ordered, 0.9),
-        p99=percentile(ordered, 0.99),
+        mean=math.fsum(known) / len(known),
+        p50=percentile(known, 0.5),
+        p90=percentile(known, 0.9),
+        p99=percentile(known, 0.99),
     )
 
 

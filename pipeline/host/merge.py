@@ -8,15 +8,15 @@ from typing import Any
 from pipeline.analysis import metrics
 from pipeline.analysis.quality import Means
 from pipeline.analysis.samples import Samples
-from pipeline.files import sum_of_sha256
+from pipeline.files import open_atomically, sum_of_sha256
 from pipeline.host.shard_documents import in_workload_order
 from pipeline.jobs import shard_jobs
 from pipeline.measures import Metrics, Quality, Timing
 from pipeline.results import (
+    DOCUMENTS_FILE,
     Environment,
     Result,
     ShardSummary,
-    documents_writer,
     now_utc,
     settings_asked,
     summarize_job,
@@ -124,12 +124,12 @@ def _merge_documents(
     samples, means = Samples(), Means()
     scores = [shard.quality for shard in shards if shard.quality]
     scored = len(scores) == len(shards)
-    with documents_writer(results / job.folder) as write:
-        for document in in_workload_order(results, parts):
+    with open_atomically(results / job.folder / DOCUMENTS_FILE) as stream:
+        for line, document in in_workload_order(results, parts):
             samples.add(document)
             if scored and document.finish_reason != "too_long":
                 means.add(document, copied=False)
-            write(document)
+            stream.write(line.decode())
     if not scored:
         return samples, None
     copied = [one.copied_outputs for one in scores]  # which documents alone don't tell

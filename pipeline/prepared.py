@@ -13,11 +13,24 @@ from pipeline.names import Name
 
 
 @dataclass(frozen=True)
+class Fields:
+    """Where a document lies in a row. Dots reach into nested fields; of a list there, the texts are joined.
+
+    id: None where it is made of the file's name and the row's number. url: instead of an id, which is its last part.
+    """
+
+    document: str
+    summary: str
+    id: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Origin:
     """Where a prepared file came from.
 
     files: names in the repository, or of local files where repo is None. files_sha256: of each. articles_sha256: of the
-    sorted URLs that were asked for, None for all.
+    sorted URLs that were asked for, None for all. fields: that were read, None for id, document and summary.
     """
 
     files: tuple[str, ...]
@@ -25,6 +38,7 @@ class Origin:
     repo: str | None = None
     revision: str | None = None
     articles_sha256: str | None = None
+    fields: Fields | None = None
 
 
 @dataclass(frozen=True)

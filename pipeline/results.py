@@ -27,6 +27,8 @@ RESULT_FILE = "result.json"
 DOCUMENTS_FILE = "documents.jsonl"
 REPEATS_FILE = "repeats.jsonl"
 LOG_FILE = "log.txt"
+IMPORTED = "imported"
+"""The field that tells a result.json made from old files (pipeline/legacy) from one that was measured."""
 LARGEST_DOCUMENTS_BYTES = 1 << 31
 """Of what is read at once."""
 LONGEST_LINE_BYTES = 1 << 28
@@ -38,6 +40,10 @@ Line = TypeVar("Line", DocumentResult, RepeatSample)
 
 Status = Literal["ok", "failed", "timed_out", "skipped"]
 Phase = Literal["plan", "prepare", "start", "load", "encode", "search", "warmup", "generate", "score", "save"]
+
+
+class OtherKind(UsageError):
+    """A result.json imported from old files (pipeline/legacy) where a measured one is wanted, or the reverse."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +240,20 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def read_result(path: Path) -> Result:
-    """Read one result.json. A UsageError names what is wrong; a newer schema version is refused with advice."""
+    """Read one result.json. A UsageError names what is wrong; a newer schema version is refused with advice.
+
+    OtherKind for an imported one.
+    """
+    value = read_versioned(path)
+    if IMPORTED in value:
+        raise OtherKind(f"{path}: was imported from old files and not measured here; --report shows it")
+    if isinstance(value.get("failure"), dict) and "class" in value["failure"]:
+        value["failure"]["class_"] = value["failure"].pop("class")
+    return codec.decode(Result, value, str(path))
+
+
+def read_versioned(path: Path) -> dict[str, Any]:
+    """The fields of a result.json of this schema version, measured or imported; a UsageError for any other file."""
     value = read_json(path)
     if not isinstance(value, dict) or "schema_version" not in value:
         raise UsageError(f"{path}: not a result file (no schema_version); move it away or delete it")
@@ -243,9 +262,7 @@ def read_result(path: Path) -> Result:
             f"{path}: schema_version {shown(value['schema_version'])}, this version reads {SCHEMA_VERSION}; "
             "read it with the version that wrote it"
         )
-    if isinstance(value.get("failure"), dict) and "class" in value["failure"]:
-        value["failure"]["class_"] = value["failure"].pop("class")
-    return codec.decode(Result, value, str(path))
+    return value
 
 
 def document_line(document: DocumentResult | RepeatSample) -> str:

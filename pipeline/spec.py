@@ -187,7 +187,7 @@ class Job:
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One experiment of a plan.
+    """One experiment of a plan. model: None for one without.
 
     reason: why it is skipped, or what it can't do of what was asked.
     variant_reason: why in this variant. to_prepare: what has to be made or fetched first. earlier: the status that an
@@ -198,6 +198,7 @@ class PlanRow:
 
     experiment: str
     action: Literal["run", "skip", "keep"]
+    model: str | None = None
     reason: str | None = None
     image: str | None = None
     variant: str | None = None

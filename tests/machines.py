@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import load_catalog
-from pipeline.choices import Choices
+from pipeline.choices import Choices, ChosenModel
 from pipeline.entries import Image, Variant
 from pipeline.hardware import Hardware
 from pipeline.host.arguments import parse
@@ -18,7 +18,7 @@ from pipeline.host.doctor.gpu import Card
 from pipeline.host.doctor.memory import Memory
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.launchers.process import ProcessLauncher
-from pipeline.host.session import Session
+from pipeline.host.session import ModelPlan, Session
 from pipeline.plan import Request, select
 from pipeline.spec import JobGpu
 from tests.builders import make_workload
@@ -46,17 +46,19 @@ def make_session(hardware: Hardware, *experiments: str, model: Any = LLAMA, laun
     """Planned for that hardware, all experiments unless some are named; no launcher's reasons are in the way."""
     named = [word for name in experiments for word in ("--experiment", name)]
     arguments = parse([*(named or ["--all"]), "--gpu", hardware.gpu.name, "--launcher", launcher], CATALOG, LAUNCHERS)
-    choices = Choices(hardware, model, CATALOG.prompts[model.prompt], "sample")
+    chosen = ChosenModel(model, CATALOG.prompts[model.prompt])
     planned = select(arguments.experiments, CATALOG, model, hardware, can_run)
+    plans = (ModelPlan(chosen, tuple(planned)),)
     process = ProcessLauncher(Path("data"), Path("cache"), Path("results"))
-    return Session(arguments, CATALOG, choices, replace(process, name=launcher), None, tuple(planned))
+    choices = Choices(hardware, (chosen,), "sample")
+    return Session(arguments, CATALOG, choices, replace(process, name=launcher), None, plans)
 
 
 def make_request(session: Session, **changes: Any) -> Request:
-    """The bundled sample with the published settings."""
-    prompt = session.choices.prompt
-    workload = make_workload(prompt=prompt, max_new_tokens=300)
-    request = Request("run", "offline", None, workload, session.model, session.launcher.name)
+    """Of a session with one model: the bundled sample with the published settings."""
+    [chosen] = session.choices.models
+    workload = make_workload(prompt=chosen.prompt, max_new_tokens=300)
+    request = Request("run", "offline", None, workload, chosen.model, session.launcher.name)
     return replace(request, longest_document_bytes=LONGEST_BYTES, **changes)
 
 

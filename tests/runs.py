@@ -16,7 +16,7 @@ from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.launchers.process import ProcessLauncher
 from pipeline.host.prepare import Prepared
 from pipeline.host.seats import LocalSeats, Seat
-from pipeline.host.session import Session, find_dataset, make_request, open_session
+from pipeline.host.session import Session, find_dataset, make_requests, open_session
 from pipeline.host.watcher import Queued
 from pipeline.plan import Request
 from pipeline.report.watch import LineWatcher
@@ -75,7 +75,8 @@ class Run:
         session = open_session(parse([*options, *(words or TWO)], CATALOG, LAUNCHERS), CATALOG)
         dataset = find_dataset(session)
         assert isinstance(dataset, Dataset)
-        return session, make_request(session, dataset)
+        [request] = make_requests(session, dataset)
+        return session, request
 
     def __call__(
         self,
@@ -97,7 +98,7 @@ class Run:
             watcher=watcher,
             seats=LocalSeats([Seat(GpuTurn(None, watcher)) for _ in range(seats)]),
         )
-        return execution.run_all(session.planned, request, prepared or Prepared()), watcher
+        return execution.run_all(session.jobs([request]), prepared or Prepared()), watcher
 
     def folders(self) -> list[str]:
         return sorted(path.parent.name.partition("--")[0] for path in self.results.glob("*/*/result.json"))

@@ -57,6 +57,7 @@ def explain_speed(arguments: Arguments, catalog: Catalog) -> int:
     if output is not None:
         speed.require_file(output)
     stored, faults = speed.read_one(folder)
+    stored = speed.of_one_model(stored, arguments.models)
     watcher = choose_watcher(as_json=arguments.json, stream=sys.stderr)
     for fault in faults:
         watcher.note(fault)

@@ -26,7 +26,7 @@ def tune(arguments: Arguments, catalog: Catalog) -> int:
     with at_work(arguments, catalog) as work:
         watcher = work.execution.watcher
         tuner = tuning.tuner(work, arguments)
-        if tuner.real_weights and work.request.workload.docs < LEAST_DOCUMENTS:
+        if tuner.real_weights and tuner.request.workload.docs < LEAST_DOCUMENTS:
             watcher.note(f"below {LEAST_DOCUMENTS} documents the quality gate decides nothing, so no preset is made")
         found = tuner.run(lambda names: judge(work.folder, arguments, names))
         found = tuning.keep(found, tuner, arguments.results)

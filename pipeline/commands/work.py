@@ -13,10 +13,11 @@ from pipeline.host.cluster.launcher import RayLauncher
 from pipeline.host.cluster.preparing import prepare_on_cluster
 from pipeline.host.doctor.examine import preflight, without_hopeless
 from pipeline.host.execute import Execution, Policy
+from pipeline.host.own.adopt import lay_out_folders
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.runs import RunFolder, host_facts
 from pipeline.host.seats import ClusterSeats, Seats, seats_of
-from pipeline.host.session import Session, find_dataset, make_request, open_session, prepare_dataset
+from pipeline.host.session import Session, find_dataset, make_requests, open_session, prepare_dataset
 from pipeline.host.wall import Clock
 from pipeline.host.watcher import Watcher
 from pipeline.host.work import Work
@@ -30,8 +31,8 @@ from pipeline.report.live import choose_watcher
 def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
     """Plan and prepare, with the run's folder locked until the end; what it all took is noted, however it ends."""
     watcher, clock = choose_watcher(as_json=arguments.json), Clock()
-    session, request = look_ahead(open_session(arguments, catalog), watcher, clock)
-    folder = RunFolder(arguments.results, request.run)
+    session, requests = look_ahead(open_session(arguments, catalog), watcher, clock)
+    folder = RunFolder(arguments.results, requests[0].run)
     folder.make()
     with folder.lock():
         if damaged := folder.noted()[1]:
@@ -44,7 +45,7 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
             seats: Seats = (
                 ClusterSeats()
                 if isinstance(session.launcher, RayLauncher)
-                else seats_of(session.hardware, watcher, shards=request.shards, exclusive=arguments.exclusive)
+                else seats_of(session.hardware, watcher, shards=arguments.shards, exclusive=arguments.exclusive)
             )
             execution = Execution(
                 launcher=session.launcher,
@@ -57,28 +58,28 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
                 clock=clock,
                 ahead=read_ahead.for_run(
                     session.hardware,
-                    resumes=request.resume_documents or request.shards > 1,
+                    resumes=arguments.resume_documents or arguments.shards > 1,
                     side_by_side=seats.at_once > 1,
                 ),
             )
-            yield Work(session, request, prepared, execution, folder, number)
+            yield Work(session, requests, prepared, execution, folder, number)
         finally:
             folder.note_wall(number, clock.read())
 
 
-def look_ahead(session: Session, watcher: Watcher, clock: Clock) -> tuple[Session, Request]:
-    """The session without the experiments that can't work here, and the run's request; documents are fetched last."""
+def look_ahead(session: Session, watcher: Watcher, clock: Clock) -> tuple[Session, tuple[Request, ...]]:
+    """The session without the experiments that can't work here, and each plan's request; documents are fetched last."""
     found = find_dataset(session)
-    request = None if isinstance(found, NotPrepared) else make_request(session, found)
-    checks = preflight(session, found, request)
+    requests = None if isinstance(found, NotPrepared) else make_requests(session, found)
+    checks = preflight(session, found, requests)
     for line in troubles(checks):
         watcher.note(line)
-    session = replace(session, planned=without_hopeless(session.planned, checks))
-    if request is None:
+    session = without_hopeless(session, checks)
+    if requests is None:
         with clock.part("prepare"):
             dataset = prepare_dataset(session, watcher)
-        request = make_request(session, dataset)
-    return session, request
+        requests = make_requests(session, dataset)
+    return session, requests
 
 
 def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
@@ -89,9 +90,7 @@ def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
     arguments = session.arguments
     if isinstance(session.launcher, RayLauncher):
         everywhere = arguments.action == "prepare"
-        return prepare_on_cluster(
-            session.launcher, session.planned, session.model, watcher, logs, everywhere=everywhere
-        )
+        return prepare_on_cluster(session.launcher, session.selected, watcher, logs, everywhere=everywhere)
     preparation = Preparation(
         session.catalog,
         session.launcher,
@@ -102,4 +101,5 @@ def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
         watcher,
         arguments.allow_pickle,
     )
-    return preparation.prepare(session.planned, session.model)
+    lay_out_folders([plan.model for plan in session.plans], arguments.cache)
+    return preparation.prepare(session.planned)

@@ -12,10 +12,12 @@ from pipeline.catalog import Catalog, find
 from pipeline.current import Env
 from pipeline.errors import UsageError
 from pipeline.hardware import Numbers
+from pipeline.host import model_option
 from pipeline.host.cluster.options import add_cluster_options, settle_cluster
+from pipeline.host.dataset_options import DATASET, FieldChoice, add_field_options, parse_fields
 from pipeline.host.execute import Rerun
 from pipeline.host.limits import STAGES, Limit, Limits, Stage
-from pipeline.host.placement_options import add_placement_options, parse_gpus
+from pipeline.host.placement_options import add_placement_options, check_shards, parse_gpus
 from pipeline.host.report_options import Reporting, add_report_options, parse_reporting
 from pipeline.options import (
     Options,
@@ -31,12 +33,10 @@ from pipeline.plan import ANY_IMAGE
 SECONDS_PER_MINUTE = 60
 DEFAULT_BUDGET = 30
 """Minutes of --tune."""
-NAMED_ACTIONS = ("explain", "explain_speed", "report", "bertscore", "tune")
+NAMED_ACTIONS = ("explain", "explain_speed", "report", "bertscore", "import_from", "tune")
 """Options that say both what is to be done and to what."""
 MOST_LAUNCHES = 1000
 """Of an experiment: every launch is a job that the plan holds and the report shows."""
-MOST_SHARDS = 500
-"""Of a job: every shard is a worker, and a file that is open while they are merged."""
 
 # In minutes, 0 for none. Generous: they are there for what hangs, not for what is slow.
 DEFAULT_TIME_LIMITS: dict[Stage, int] = {"load": 60, "compile": 120, "generate": 0}
@@ -71,6 +71,7 @@ class Arguments(Options):
     command: str
     experiments: tuple[str, ...]
     articles: Path | None
+    fields: FieldChoice
     launcher: str
     env: Env
     pull: bool
@@ -88,6 +89,7 @@ class Arguments(Options):
     report: tuple[str, ...]
     reporting: Reporting
     bertscore: str | None
+    import_from: str | None
     all: bool
     fail_fast: bool
     rerun: Rerun
@@ -135,7 +137,8 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
     if given.env == "current":
         _settle_current(given)
     settle_options(given, catalog, names)
-    _check_shards(given)
+    check_shards(given)
+    model_option.require_one_model(action, given.models)
     if given.rerun == "fresh" and given.resume_documents:
         raise UsageError(
             "--fresh runs every job from its start, --resume-documents goes on in one; leave one of them out"
@@ -152,6 +155,7 @@ def parse(argv: Sequence[str], catalog: Catalog, launchers: Sequence[str]) -> Ar
         "limits": parse_limits(given.job_timeout, given.time_limit, given.idle_limit),
         "report": tuple(dict.fromkeys(given.report or ())),
         "reporting": parse_reporting(given, catalog, action),
+        "fields": parse_fields(given),
     }
     return Arguments(**(fields | folders | own))
 
@@ -185,20 +189,6 @@ def _settle_tuning(given: argparse.Namespace, catalog: Catalog) -> None:
     if given.resume_documents:
         raise UsageError("--resume-documents leaves the speed unknown, which --tune is after; leave it out")
     given.experiment = [given.tune]
-
-
-def _check_shards(given: argparse.Namespace) -> None:
-    """A UsageError for an option that a job in several workers has no meaning for."""
-    if given.shards == 1:
-        return
-    for option, value in (("--repeats", given.repeats > 1), ("--find-batch-size", given.find_batch_size)):
-        if value:
-            raise UsageError(
-                f"{option}: belongs to one worker's job, and --shards {given.shards} splits each over several; "
-                "leave one of them out"
-            )
-    if given.tune is not None:
-        raise UsageError("--shards: --tune looks for the settings of one worker; leave one of them out")
 
 
 def _settle_current(given: argparse.Namespace) -> None:
@@ -318,6 +308,13 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
         "bertscore.jsonl beside each job's documents.jsonl",
     )
     group.add_argument(
+        "--import",
+        dest="import_from",
+        metavar="FOLDER",
+        help="read the published experiments' own files (data_*.json and results_*.json) into a run, score them again "
+        "and report on it; starts nothing",
+    )
+    group.add_argument(
         "--tune",
         metavar="EXPERIMENT",
         help="search for its fastest settings on this hardware for this workload, within --budget; with real weights "
@@ -344,7 +341,7 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
         metavar="NAME",
         help=f"one experiment, repeatable: {', '.join(catalog.experiments)}",
     )
-    add_hardware_options(group, catalog)
+    add_hardware_options(group, catalog, model_option.FORMS, model_option.ALSO)
     add_placement_options(group)
     group.add_argument(
         "--launcher", default="auto", choices=["auto", *launchers], help="what starts each job (default: %(default)s)"
@@ -377,8 +374,9 @@ def _add_choices(parser: argparse.ArgumentParser, catalog: Catalog, launchers: S
 
 def _add_workload(parser: argparse.ArgumentParser, catalog: Catalog) -> None:
     group = parser.add_argument_group("workload, the same for all experiments")
-    add_workload_options(group, catalog, "a dataset of --list, or a JSONL file with id, document, summary")
+    add_workload_options(group, catalog, DATASET)
     group.add_argument("--articles", type=Path, metavar="FILE", help="of a fetched dataset only these, one URL a line")
+    add_field_options(group)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -401,14 +399,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="launch each experiment so often, each time in a fresh process or container, all in turn "
         "(default: %(default)s)",
-    )
-    group.add_argument(
-        "--shards",
-        type=partial(positive, most=MOST_SHARDS),
-        default=1,
-        metavar="N",
-        help="split each job's documents over N workers and merge what they did; a shard that was cut off goes on from "
-        "its documents, which leaves the job without a speed (default: %(default)s)",
     )
     again = group.add_mutually_exclusive_group()
     again.add_argument("--fresh", dest="rerun", action="store_const", const="fresh", help="run everything again")

@@ -53,7 +53,7 @@ def score_run(arguments: Arguments, catalog: Catalog, run: str, watcher: Watcher
         logs = folder.path / "prepare"
         prepared = Preparation(
             scoring, launcher, hardware, arguments.variants, arguments.cache, logs, watcher, arguments.allow_pickle
-        ).prepare(planned, model)
+        ).prepare(planned)
         obstacle = prepared.obstacle(chosen)
         if obstacle:
             raise BenchmarkError(f"--bertscore: {obstacle.message}; see {obstacle.log}")

@@ -27,7 +27,7 @@ from pipeline.host.wall import Clock
 from pipeline.host.watcher import Queued, Watcher
 from pipeline.job_folder import begin, begin_shards, cannot_run_here, earlier_result, leave_unstarted, settle
 from pipeline.jobs import make_job, shard_jobs, unstarted_job
-from pipeline.plan import Request, Selected, Skipped
+from pipeline.plan import PlannedJob, Request, Selected, Skipped
 from pipeline.progress import ProgressLine, parse_progress
 from pipeline.results import LOG_FILE, Failure, Result, write_result
 from pipeline.spec import HostFacts, Job
@@ -74,7 +74,7 @@ class Execution:
     stop: Stop = field(default_factory=Stop)
     beside: Beside = field(default_factory=Beside)
 
-    def run_all(self, planned: Sequence[Selected | Skipped], request: Request, prepared: Prepared) -> list[Result]:
+    def run_all(self, planned: Sequence[PlannedJob], prepared: Prepared) -> list[Result]:
         """Results in the order of the plan, round by round: the first launch of all experiments, then the second, …
 
         So a drift of the machine hits all alike. Jobs run side by side where there are seats for several. A skipped
@@ -82,13 +82,17 @@ class Execution:
         none.
         """
         launches = range(1, self.policy.launches + 1)
-        jobs = [(item, launch) for launch in launches for item in planned if launch == 1 or isinstance(item, Selected)]
+        jobs = [
+            (item, dataclasses.replace(request, launch=launch))
+            for launch in launches
+            for item, request in planned
+            if launch == 1 or isinstance(item, Selected)
+        ]
 
         def run(number: int) -> Result | None:
-            item, launch = jobs[number - 1]
             self.watcher.started(number)
-            following = partial(self._files_of_next, jobs[number:], request, prepared)
-            outcome = self._run_one(number, item, dataclasses.replace(request, launch=launch), prepared, following)
+            following = partial(self._files_of_next, jobs[number:], prepared)
+            outcome = self._run_one(number, *jobs[number - 1], prepared, following)
             if outcome is None:
                 return None
             self.watcher.finished(number, *outcome)
@@ -97,9 +101,10 @@ class Execution:
         def ends_all(result: Result | None) -> bool:
             return self.policy.fail_fast and result is not None and result.status in ("failed", "timed_out")
 
-        with self.watcher.running([self._queued(item, launch) for item, launch in jobs]), self.ahead.running():
+        with self.watcher.running([self._queued(item, request) for item, request in jobs]), self.ahead.running():
             tasks = [partial(run, number) for number in range(1, len(jobs) + 1)]
-            at_once = 1 if request.shards > 1 else self.seats.at_once  # a job's shards have all seats to themselves
+            sharded = any(request.shards > 1 for _, request in jobs)
+            at_once = 1 if sharded else self.seats.at_once  # a job's shards have all seats to themselves
             outcomes = run_side_by_side(tasks, at_once, self.stop, ends_all)
         return [result for result in outcomes if result is not None]
 
@@ -108,16 +113,14 @@ class Execution:
         earlier = earlier_result(self.results, self._job(item, request, prepared).folder)
         return earlier if earlier and self._keeps(earlier) else None
 
-    def _queued(self, item: Selected | Skipped, launch: int) -> Queued:
-        return Queued(item.experiment.name, launch, self.policy.launches if isinstance(item, Selected) else 1)
+    def _queued(self, item: Selected | Skipped, request: Request) -> Queued:
+        return Queued(item.title, request.launch, self.policy.launches if isinstance(item, Selected) else 1)
 
-    def _files_of_next(
-        self, jobs: Sequence[tuple[Selected | Skipped, int]], request: Request, prepared: Prepared
-    ) -> Iterable[Path]:
+    def _files_of_next(self, jobs: Sequence[PlannedJob], prepared: Prepared) -> Iterable[Path]:
         """What the first of these jobs that will run is going to open."""
-        for item, launch in jobs:
+        for item, request in jobs:
             if isinstance(item, Selected) and not prepared.obstacle(item):
-                job = self._job(item, dataclasses.replace(request, launch=launch), prepared)
+                job = self._job(item, request, prepared)
                 earlier = earlier_result(self.results, job.folder)
                 if not (earlier and self._keeps(earlier)):
                     return self.launcher.files(item.image, item.variant, job.weights)
@@ -205,7 +208,7 @@ class Execution:
         result = dataclasses.replace(result, attempts=attempt, environment=environment)
         write_result(job_file.parent, result)
         if attempt <= self.policy.retries and result.failure and may_pass(result.failure):
-            self.watcher.note(f"{item.experiment.name}: {result.failure.class_}, which may pass: once more")
+            self.watcher.note(f"{item.title}: {result.failure.class_}, which may pass: once more")
             self.stop.sleep(RETRY_PAUSE_S)
             log = job_file.with_name(LOG_FILE)
             if log.exists():

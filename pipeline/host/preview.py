@@ -1,7 +1,9 @@
 """What a plan comes to, for people who want to see it before anything starts."""
 
 import dataclasses
+from collections.abc import Sequence
 
+from pipeline.entries import Model
 from pipeline.host.session import Session
 from pipeline.job_folder import earlier_result
 from pipeline.jobs import make_job, remarks
@@ -10,24 +12,28 @@ from pipeline.spec import HostFacts, PlanRow
 from pipeline.weights import read_weights
 
 
-def preview(session: Session, request: Request | None) -> list[PlanRow]:
-    """A row for each experiment. request: None where the documents aren't fetched yet."""
-    return [_row(item, session, request) for item in session.planned]
+def preview(session: Session, requests: Sequence[Request] | None) -> list[PlanRow]:
+    """A row for each experiment with each model. requests: None where the documents aren't fetched yet."""
+    return [
+        _row(item, plan.model, session, requests[number] if requests is not None else None)
+        for number, plan in enumerate(session.plans)
+        for item in plan.planned
+    ]
 
 
-def _row(item: Selected | Skipped, session: Session, request: Request | None) -> PlanRow:
-    if isinstance(item, Skipped):
-        return PlanRow(item.experiment.name, "skip", item.reason)
+def _row(item: Selected | Skipped, model: Model, session: Session, request: Request | None) -> PlanRow:
     form = item.experiment.weights
+    row = PlanRow(item.experiment.name, "run", model.name if form else None)
+    if isinstance(item, Skipped):
+        return dataclasses.replace(row, action="skip", reason=item.reason)
     cache = session.arguments.cache
-    weights = read_weights(session.catalog, item.model.name, form, cache) if item.model and form else None
+    weights = read_weights(session.catalog, model.name, form, cache) if form else None
     to_prepare = [] if session.launcher.ready(item.image, item.variant) else [f"image {item.image.name}"]
     if form and weights is None:
         to_prepare.append(f"{form} weights")
-    row = PlanRow(
-        item.experiment.name,
-        "run",
-        "; ".join(remarks(item, request)) or None if request else None,
+    row = dataclasses.replace(
+        row,
+        reason="; ".join(remarks(item, request)) or None if request else None,
         image=item.image.name,
         variant=item.variant.name,
         variant_reason=item.why,

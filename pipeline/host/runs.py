@@ -4,25 +4,29 @@ import difflib
 import itertools
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline import codec
 from pipeline.current import env_of
 from pipeline.errors import UsageError
 from pipeline.files import read_json, require_writable, write_json
 from pipeline.host.wall import Wall
+from pipeline.legacy.result import FOLDER_PREFIX, ImportedResult, read_imported
 from pipeline.locks import exclusive
 from pipeline.machine import os_name
 from pipeline.plain import shown
 from pipeline.plan import REPOSITORY
 from pipeline.redact import redact
-from pipeline.results import RESULT_FILE, Result, now_utc, read_result
+from pipeline.results import RESULT_FILE, OtherKind, Result, now_utc, read_result
 from pipeline.spec import HostFacts
 
 RUN_FILE = "run.json"
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -96,20 +100,14 @@ class RunFolder:
             write_json(self.path / RUN_FILE, codec.encode(replace(record, commands=tuple(commands))))
 
     def results_of_all_jobs(self) -> tuple[dict[Path, Result], list[str]]:
-        """The current result of every job of the run by its folder, and what is wrong with files that can't be read.
+        """The current result of every job that was measured, by its folder, and what is wrong with unreadable files.
 
         Results that a change of code or settings outdated are left out: of two, the one of the later command counts,
         since the time of day may have been set back between them. Two machines' results do not outdate each other, nor
         do those of an environment of their own and of the interpreter at hand. A job that was skipped takes nothing
         from one that came through: another interpreter, say, can't run what this one could.
         """
-        found: dict[Path, Result] = {}
-        unreadable: list[str] = []
-        for path in sorted(self.path.glob(f"*/{RESULT_FILE}")):
-            try:
-                found[path.parent] = read_result(path)
-            except UsageError as error:
-                unreadable.append(str(error))
+        found, unreadable = _read_all(self.path.glob(f"*/{RESULT_FILE}"), read_result)
         ordered = sorted(found, key=lambda folder: (found[folder].job.command or 0, found[folder].finished_at or ""))
         current: dict[Path, Result] = {}
         for folder in ordered:
@@ -120,6 +118,10 @@ class RunFolder:
                 del current[other]
             current[folder] = found[folder]
         return current, unreadable
+
+    def imported_results(self) -> tuple[dict[Path, ImportedResult], list[str]]:
+        """What was imported into the run from old files, by its folder, and what is wrong with unreadable files."""
+        return _read_all(self.path.glob(f"{FOLDER_PREFIX}*/{RESULT_FILE}"), read_imported)
 
     def _read(self) -> RunRecord:
         path = self.path / RUN_FILE
@@ -140,6 +142,20 @@ class RunFolder:
             numbered = (path.with_name(f"{RUN_FILE}.damaged-{number}") for number in itertools.count(1))
             path.rename(next(aside for aside in numbered if not aside.exists()))
             return RunRecord(self.name)
+
+
+def _read_all(paths: Iterable[Path], read: Callable[[Path], Read]) -> tuple[dict[Path, Read], list[str]]:
+    """Results of the kind that `read` reads, by their folders, and what is wrong with files that can't be read."""
+    found: dict[Path, Read] = {}
+    unreadable: list[str] = []
+    for path in sorted(paths):
+        try:
+            found[path.parent] = read(path)
+        except OtherKind:
+            continue
+        except UsageError as error:
+            unreadable.append(str(error))
+    return found, unreadable
 
 
 def open_run(given: str, results: Path) -> RunFolder:

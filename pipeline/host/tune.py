@@ -176,7 +176,7 @@ class Tuner:
         )
         start = self.clock()
         item = self._changed(changes, name)
-        results = self.execution.run_all([item], self.request, self.prepared)
+        results = self.execution.run_all([(item, self.request)], self.prepared)
         trial = self._trial(results[0] if results else None, changes, why, name, self.clock() - start)
         return self.write(replace(tuning, trials=(*tuning.trials, trial)))
 
@@ -233,7 +233,7 @@ class Tuner:
 
 def tuner(work: Work, arguments: Arguments) -> Tuner:
     """The tuner of the experiment that the command names. Raises BenchmarkError where it can't run here."""
-    [item] = work.session.planned
+    [(item, request)] = work.session.jobs(work.requests)
     if isinstance(item, Skipped):
         raise BenchmarkError(f"--tune {item.experiment.name}: {item.reason}")
     obstacle = work.prepared.obstacle(item)
@@ -247,7 +247,7 @@ def tuner(work: Work, arguments: Arguments) -> Tuner:
         item.experiment,
         load_settings().get(item.experiment.backend, ()),
         work.execution.hardware.gpu.device,
-        work.request.scenario,
+        request.scenario,
         real_weights=real_weights,
     )
     if not space.settings:
@@ -256,7 +256,7 @@ def tuner(work: Work, arguments: Arguments) -> Tuner:
         item=item,
         space=space,
         execution=work.execution,
-        request=work.request,
+        request=request,
         prepared=work.prepared,
         folder=work.folder,
         budget_s=float(arguments.budget * SECONDS_PER_MINUTE),

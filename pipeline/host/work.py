@@ -12,10 +12,10 @@ from pipeline.plan import Request
 
 @dataclass(frozen=True)
 class Work:
-    """folder: the run's, locked. number: of the command in its run.json."""
+    """requests: one for each of the session's plans. folder: the run's, locked. number: of the command in run.json."""
 
     session: Session
-    request: Request
+    requests: tuple[Request, ...]
     prepared: Prepared
     execution: Execution
     folder: RunFolder

@@ -25,10 +25,11 @@ def answer_of(table: Table, baseline: str) -> str:
     return "; ".join(parts) + "."
 
 
-def overall_answer(tables: Sequence[Table]) -> str:
-    """The only table's answer, or the fastest of each table."""
+def overall_answer(tables: Sequence[Table], imported: int = 0) -> str:
+    """The only table's answer, or the fastest of each table. imported: how many rows of old files there are beside."""
     if not tables:
-        return "No results."
+        rows = figures.plural(imported, "imported result")
+        return f"Nothing was measured here: {rows}, never ranked." if imported else "No results."
     if len(tables) == 1:
         return tables[0].answer
     works = zip(tables, work_apart(tables), strict=True)

@@ -12,6 +12,7 @@ from pipeline.report.answer import answer_of, overall_answer
 from pipeline.report.compare import Entry, find_baseline, hold_against
 from pipeline.report.environments import machines, software
 from pipeline.report.groups import Group, rows_of, tables_of
+from pipeline.report.imported import beside_measured
 from pipeline.report.model import BASELINE, Document, Note, Output, Report, Row, Standing, Table
 from pipeline.report.notes import notes_on
 from pipeline.report.published import PublishedTables, beside_published
@@ -53,16 +54,18 @@ def build(
     groups = tables_of(jobs)
     made = {group: _entries(members, group, options) for group, members in groups.items()}
     tables = tuple(_table(group, entries, groups, texts, options) for group, entries in made.items())
+    measured = [entry for entries in made.values() for entry in entries]
+    imported = beside_measured([one for run in runs for one in run.imported], measured)
     used = {options.price_per_hour(group.gpu) for group in groups}
     return Report(
         runs=tuple(run.name for run in runs),
         labels=tuple(dict.fromkeys(run.label for run in runs if run.label)),
         commands=tuple(dict.fromkeys(command for run in runs for command in run.commands)),
         created=created,
-        answer=overall_answer(tables),
+        answer=overall_answer(tables, imported=len(imported)),
         tables=tables,
         across=across_gpus(tables),
-        published=beside_published(published, [entry for entries in made.values() for entry in entries]),
+        published=beside_published(published, measured),
         machines=machines(results),
         software=software(results),
         price_per_hour=next(iter(used)) if len(used) == 1 else None,
@@ -71,6 +74,7 @@ def build(
         job_times=job_times(runs),
         command_times=command_times(runs),
         shards=shard_rows(runs),
+        imported=imported,
     )
 
 

@@ -1,4 +1,4 @@
-"""report.csv: a line a row of every table, with all its figures."""
+"""report.csv: a line a row of every table with all its figures, and one each imported row."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from pipeline.comparison.estimates import LENGTHS, Interval
 from pipeline.measures import Distribution
 from pipeline.report import figures
 from pipeline.report.columns import SCORES
-from pipeline.report.model import Report, Row, Table
+from pipeline.report.model import ImportedRow, Report, Row, Table
 
 # What a spreadsheet takes for the start of a formula, also after spaces, and in the wide forms of East Asian scripts.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
@@ -93,13 +93,35 @@ def records(report: Report) -> list[dict[str, Any]]:
 
 def render(report: Report) -> str:
     """The whole file, as RFC 4180 has it. Figures are whole, unknown ones empty; text is on one line and no formula."""
-    lines = records(report)
+    lines = [*records(report), *map(_imported, report.imported)]
     stream = io.StringIO()
     if lines:
-        writer = csv.DictWriter(stream, list(lines[0]))
+        writer = csv.DictWriter(stream, list(dict.fromkeys(name for line in lines for name in line)))
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
     return stream.getvalue()
+
+
+def _imported(row: ImportedRow) -> dict[str, Any]:
+    """A line of an imported row: of the other rows' columns those that are known, and some of its own."""
+    return {
+        "run": row.run,
+        "scenario": row.scenario,
+        "gpu": row.gpu,
+        "experiment": row.experiment,
+        "standing": "imported",
+        "docs_completed": row.documents,
+        "docs_per_s": row.docs_per_s,
+        "output_words_mean": row.output_words_mean,
+        "batch_size": row.batch_size,
+        "rouge1_f1": row.rouge1_f1,
+        "imported_file": row.file,
+        "stored_docs_per_s": row.stored_docs_per_s,
+        "stored_rouge1_f1": row.stored_rouge1_f1,
+        "stored_rouge1_difference": row.score_difference,
+        "stored_rouge1_flagged": row.score_flagged,
+        "remarks": "; ".join(row.remarks) or None,
+    }
 
 
 def _cells(table: Table, row: Row) -> dict[str, Any]:

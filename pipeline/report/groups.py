@@ -2,7 +2,7 @@
 launcher, machine and number of shards, and in them the launches of each row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.current import Env, env_of
@@ -91,7 +91,8 @@ class Group:
 
 
 def tables_of(jobs: Sequence[StoredJob]) -> dict[Group, list[StoredJob]]:
-    """Jobs by table, in the order in which tables first appear; a table's jobs in their own order.
+    """Jobs by table, in the order in which tables first appear, those of one model together; a table's jobs in their
+    own order.
 
     A job that did not come to tell of its machine stands with the others of its question, where it can those of its
     run. One without a model (a reference line) stands in every table of its question on its machine.
@@ -110,14 +111,28 @@ def tables_of(jobs: Sequence[StoredJob]) -> dict[Group, list[StoredJob]]:
             for other in joined or [group]:
                 groups.setdefault(other, []).append(job)
     places = {id(job): number for number, job in enumerate(jobs)}
-    first = sorted(groups, key=lambda group: min(places[id(job)] for job in groups[group]))
-    return {group: sorted(groups[group], key=lambda job: places[id(job)]) for group in first}
+    first = {group: min(places[id(job)] for job in members) for group, members in groups.items()}
+    of_model = {model: min(first[group] for group in first if group.model == model) for model in _models(first)}
+    ordered = sorted(groups, key=lambda group: (of_model[group.model], first[group]))
+    return {group: sorted(groups[group], key=lambda job: places[id(job)]) for group in ordered}
+
+
+def _models(groups: Iterable[Group]) -> set[str | None]:
+    return {group.model for group in groups}
 
 
 def _home(group: Group, job: StoredJob, groups: Mapping[Group, Sequence[StoredJob]]) -> Group:
     same = [other for other in groups if replace(other, site=None) == replace(group, site=None)]
-    of_run = [other for other in same if any(member.run_folder == job.run_folder for member in groups[other])]
-    return next(iter(of_run or same), group)
+    of_run = [other for other in same if _holds_run_of(job, groups[other])]
+    if same:
+        return next(iter(of_run or same))
+    # nothing of its question told either: what else the run did on such a device says where it was
+    sites = {other.site for other in groups if other.gpu == group.gpu and _holds_run_of(job, groups[other])}
+    return replace(group, site=next(iter(sites))) if len(sites) == 1 else group
+
+
+def _holds_run_of(job: StoredJob, members: Sequence[StoredJob]) -> bool:
+    return any(member.run_folder == job.run_folder for member in members)
 
 
 def _stands_beside(reference: Group, other: Group) -> bool:

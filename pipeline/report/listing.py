@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.catalog import Catalog
-from pipeline.entries import Experiment, Preset, Variant
+from pipeline.entries import Experiment, Model, Preset, Variant, WeightsSource
 from pipeline.spec import PlanRow
 
 
@@ -29,9 +29,10 @@ def catalog_listing(catalog: Catalog, datasets: Mapping[str, str]) -> str:
             for variant in image.variants
         ],
         "models": [
-            [item.name, ", ".join(item.weights), f"{item.description} ({item.licence}); prompt {item.prompt}"]
+            [item.name, ", ".join(_own_formats(item, catalog)), _describe_model(item)]
             for item in catalog.models.values()
         ],
+        "made of any model": [[name, _describe_format(source)] for name, source in catalog.formats.items()],
         "prompts": [[item.name, repr(item.template)] for item in catalog.prompts.values()],
         "presets": [[item.name, _describe_preset(item)] for item in catalog.presets.values()],
         "datasets": [[name, description] for name, description in datasets.items()],
@@ -47,17 +48,26 @@ def catalog_listing(catalog: Catalog, datasets: Mapping[str, str]) -> str:
     return "\n\n".join(f"{title}\n{aligned(rows)}" for title, rows in sections.items())
 
 
-def plan_listing(hardware: str, work: str, rows: Sequence[PlanRow]) -> str:
-    """What would run, on what and over what, and what is skipped. hardware, work: a line each."""
-    cells = [["experiment", "action", "image", "dtype", "batch", "first to prepare; why not, or not as asked"]]
+def plan_listing(hardware: str, work: str, rows: Sequence[PlanRow], gated: Sequence[str]) -> str:
+    """What would run, on what and over what, and what is skipped, with the model where there are several.
+
+    hardware, work: a line each. gated: a line for each model that has to be asked for before it can be fetched.
+    """
+    several = len({row.model for row in rows} - {None}) > 1
+    models = ["model"] if several else []
+    cells = [["experiment", *models, "action", "image", "dtype", "batch", "first to prepare; why not, or not as asked"]]
     for row in rows:
         image = f"{row.image} ({row.variant})" if row.image else "-"
         batch = str(row.batch_size) if row.batch_size else "-"
         last = ", ".join([*row.to_prepare, *([row.reason] if row.reason else [])])
-        cells.append([row.experiment, _describe_action(row), image, row.dtype or "-", batch, last])
+        models = [row.model or "-"] if several else []
+        cells.append([row.experiment, *models, _describe_action(row), image, row.dtype or "-", batch, last])
     chosen = {(row.image, row.variant): row.variant_reason for row in rows if row.image and row.variant_reason}
     reasons = [[f"{image} ({variant}):", reason or ""] for (image, variant), reason in chosen.items()]
-    return f"{hardware}\n{work}\n\n{aligned(cells)}" + (f"\n\nvariants\n{aligned(reasons)}" if reasons else "")
+    parts = [f"{hardware}\n{work}", aligned(cells)]
+    parts += [f"variants\n{aligned(reasons)}"] if reasons else []
+    parts += ["before anything can be fetched\n" + "\n".join(f"  {line}" for line in gated)] if gated else []
+    return "\n\n".join(parts)
 
 
 def _describe_action(row: PlanRow) -> str:
@@ -70,6 +80,21 @@ def _describe_action(row: PlanRow) -> str:
 
 def _describe_experiment(experiment: Experiment) -> str:
     return f"{experiment.description}{' (by name only)' if experiment.by_name_only else ''}"
+
+
+def _own_formats(model: Model, catalog: Catalog) -> list[str]:
+    """Those that there are of it, without what can be made of every model."""
+    return [name for name, source in model.weights.items() if source != catalog.formats.get(name)]
+
+
+def _describe_format(source: WeightsSource) -> str:
+    return f"by image {source.image}" + (f", from {source.convert_from}" if source.convert_from else "")
+
+
+def _describe_model(model: Model) -> str:
+    template = "chat template" if model.prompt_prefix or model.prompt_suffix else "no chat template"
+    gated = "; gated" if any(source.gated for source in model.weights.values()) else ""
+    return f"{model.description} ({model.licence}); prompt {model.prompt}, {template}{gated}"
 
 
 def _describe_preset(preset: Preset) -> str:

@@ -4,19 +4,20 @@ whoever may need no report imports this where it does.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.comparison.gate import MARGIN as MARGIN
 from pipeline.host.runs import RunFolder
 from pipeline.host.wall import Wall
+from pipeline.legacy.result import ImportedResult
 from pipeline.report.build import Options as Options
 from pipeline.report.build import build
 from pipeline.report.files import why_no_pdf as why_no_pdf
 from pipeline.report.files import write_files as write_files
 from pipeline.report.model import Report
 from pipeline.report.published import read_published
-from pipeline.report.stored import StoredRun, read_run, read_texts
+from pipeline.report.stored import StoredRun, read_imports, read_run, read_texts
 from pipeline.results import Result, now_utc
 
 
@@ -29,6 +30,7 @@ class RunContent:
     commands: tuple[str, ...]
     results: Mapping[Path, Result]
     walls: tuple[Wall | None, ...] = ()
+    imported: Mapping[Path, ImportedResult] = field(default_factory=dict)
 
 
 def read_contents(folders: Sequence[RunFolder]) -> tuple[list[RunContent], list[str]]:
@@ -37,8 +39,9 @@ def read_contents(folders: Sequence[RunFolder]) -> tuple[list[RunContent], list[
     for folder in folders:
         record, fault = folder.noted()
         results, unreadable = folder.results_of_all_jobs()
-        contents.append(RunContent(folder.path, record.label, record.typed, results, record.walls))
-        faults += [fault, *unreadable] if fault else unreadable
+        imported, damaged = folder.imported_results()
+        contents.append(RunContent(folder.path, record.label, record.typed, results, record.walls, imported))
+        faults += [*filter(None, [fault]), *unreadable, *damaged]
     return contents, faults
 
 
@@ -58,8 +61,9 @@ def read_runs(runs: Sequence[RunContent], output: Path) -> tuple[list[StoredRun]
     for run in runs:
         beside = Path(os.path.relpath(run.path, output.parent)).as_posix()
         one, found = read_run(run.path.name, run.label, run.commands, run.results, beside)
-        stored.append(replace(one, walls=run.walls))
-        faults += found
+        imported, damaged = read_imports(run.imported)
+        stored.append(replace(one, walls=run.walls, imported=imported))
+        faults += [*found, *damaged]
     return stored, faults
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from pipeline.report import columns, figures, shards, times
+from pipeline.report import columns, figures, imported, shards, times
 from pipeline.report.across import grouped
 from pipeline.report.figures import UNKNOWN
 from pipeline.report.markup import code, details, escape, fenced, grid, known
 from pipeline.report.model import Across, Note, Report, Row, Table
+from pipeline.report.section import as_markdown
 
 _HOW_TO_READ = f"""\
 - **docs/s** is the only figure that ranks: completed documents over the time from handing over the first request to
@@ -35,6 +36,8 @@ def render(report: Report) -> str:
     parts += [f"> **{escape(label)}**" for label in report.labels]
     parts += [f"**{escape(report.answer)}**", _jobs(report.tables)]
     parts += [_section(table, report) for table in report.tables]
+    if report.imported:
+        parts.append(as_markdown(imported.section(report.imported)))
     if report.across:
         parts.append(f"## Across machines\n\n{_across(report.across)}")
     if report.published:

@@ -205,6 +205,40 @@ class PublishedRow:
 
 
 @dataclass(frozen=True)
+class ImportedRow:
+    """An experiment of old files, with the closest row that was measured; never ranked, and in no table.
+
+    file: its files' common name. docs_per_s: by the documents' own times where they have some; stored_docs_per_s: as it
+    stood in the file. rouge1_f1: recomputed from the stored texts; stored_rouge1_f1: the bootstrap median that stood
+    beside them; score_flagged: whether the two differ by more than expected. remarks: where stored figures contradict
+    each other or what was recomputed. closest: the measured row's name, with its figures, its model and prompt
+    (closest_ran) and what it did not have in common with this one as far as that is known; None where no row is of the
+    same experiment.
+    """
+
+    experiment: str
+    file: str
+    run: str
+    gpu: str
+    documents: int
+    scenario: Scenario | None
+    batch_size: int | None
+    docs_per_s: float | None
+    stored_docs_per_s: float | None
+    rouge1_f1: float | None
+    stored_rouge1_f1: float | None
+    score_difference: float | None
+    score_flagged: bool | None
+    output_words_mean: float | None
+    remarks: tuple[str, ...]
+    closest: str | None = None
+    closest_ran: str | None = None
+    closest_docs_per_s: float | None = None
+    closest_rouge1_f1: float | None = None
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Across:
     """One experiment on several GPUs, in one scenario with one model: table by table, its docs/s.
 
@@ -247,3 +281,4 @@ class Report:
     shards: tuple[ShardRow, ...] = ()
     job_times: tuple[JobTime, ...] = ()
     command_times: tuple[CommandTime, ...] = ()
+    imported: tuple[ImportedRow, ...] = ()

@@ -1,6 +1,8 @@
 """--explain-speed over a run's folder: what lies there, the command without this machine's folders, the document."""
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import UsageError
@@ -20,6 +22,21 @@ def read_one(folder: RunFolder) -> tuple[StoredRun, list[str]]:
     contents, unreadable = read_contents([folder])
     [run], absent = read_runs(contents, folder.path)
     return run, [*(f"left out: {fault}" for fault in unreadable), *absent]
+
+
+def of_one_model(run: StoredRun, models: Sequence[str]) -> StoredRun:
+    """The run with the jobs of the one model that --model names, and those without a model.
+
+    A UsageError where the run has none of that model, or several and none was named.
+    """
+    there = list(dict.fromkeys(job.result.job.model for job in run.jobs if job.result.job.model is not None))
+    wanted = list(models) or there
+    if len(wanted) > 1:
+        raise UsageError(f"--explain-speed {run.name}: it is of {', '.join(wanted)}; name one of them with --model")
+    if wanted and there and wanted[0] not in there:
+        raise UsageError(f"--model {wanted[0]}: {run.name} holds nothing of it, only of {', '.join(there)}")
+    kept = [job for job in run.jobs if job.result.job.model in (None, *wanted)]
+    return replace(run, jobs=tuple(kept))
 
 
 def portable(command: str) -> str:

@@ -13,6 +13,7 @@ from pipeline.documents import read_documents as read_dataset
 from pipeline.errors import UsageError
 from pipeline.files import read_bytes, sha256_file
 from pipeline.host.wall import Wall
+from pipeline.legacy.result import ImportedResult, read_imported_documents
 from pipeline.measures import DocumentResult, Quality
 from pipeline.plain import parse_json
 from pipeline.results import DOCUMENTS_FILE, LARGEST_DOCUMENTS_BYTES, LOG_FILE, Result, read_documents
@@ -66,10 +67,18 @@ def _rouge(scored: Quality | DocumentResult) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class StoredImport:
+    """An imported job. ids: of its documents; empty where they are not known."""
+
+    result: ImportedResult
+    ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class StoredRun:
     """A run's folder: its name, its label, the commands that made it and the current result of each job.
 
-    walls: what each of the commands took, as far as it said so.
+    walls: what each of the commands took, as far as it said so. imported: what old files were read into it.
     """
 
     name: str
@@ -77,6 +86,7 @@ class StoredRun:
     commands: tuple[str, ...] = ()
     jobs: tuple[StoredJob, ...] = field(default_factory=tuple)
     walls: tuple[Wall | None, ...] = ()
+    imported: tuple[StoredImport, ...] = ()
 
 
 Texts = Mapping[str, Mapping[str, Document]]
@@ -129,6 +139,19 @@ def _bertscore(folder: Path) -> Mapping[str, float]:
     places = ((f"{path}: line {number}", line) for number, line in enumerate(lines, start=1))
     scores = [codec.decode(BertScores, parse_json(line, where), where) for where, line in places]
     return {score.id: score.bertscore_f1 for score in scores}
+
+
+def read_imports(results: Mapping[Path, ImportedResult]) -> tuple[tuple[StoredImport, ...], list[str]]:
+    """Imported jobs by their folders, and what is wrong with documents that can't be read."""
+    found, faults = [], []
+    for folder, result in results.items():
+        ids: frozenset[str] = frozenset()
+        try:
+            ids = frozenset(item.id for item in read_imported_documents(folder, result) if item.url)
+        except UsageError as error:
+            faults.append(str(error))
+        found.append(StoredImport(result, ids))
+    return tuple(found), faults
 
 
 def read_texts(data: Path, workloads: Sequence[Workload]) -> tuple[Texts, list[str]]:

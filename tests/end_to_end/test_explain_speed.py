@@ -1,13 +1,14 @@
 """--explain-speed over results that lie there: what it prints, which file it writes, and what it refuses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator import main
-from pipeline.results import write_documents, write_result
+from pipeline.results import read_result, write_documents, write_result
 from tests.builders import make_documents, make_result, make_workload
 from tests.conftest import REPOSITORY
 
@@ -64,6 +65,34 @@ def test_the_same_results_make_the_same_document_again(results: Path, tmp_path: 
     first = output.read_bytes()
     assert explain(results, "mine", "--output", str(output)) == 0
     assert output.read_bytes() == first
+
+
+def add_model(results: Path, name: str) -> None:
+    """The run with the same rows of another model, each ten times as fast."""
+    for path in sorted((results / "mine").iterdir()):
+        result = read_result(path / "result.json")
+        place = path.with_name(f"{path.name}.{name}")
+        place.mkdir()
+        metrics = replace(result.metrics, docs_per_s=10 * result.metrics.docs_per_s)
+        timing = replace(result.timing, generate_s=result.timing.generate_s / 10)
+        write_result(place, replace(result, job=replace(result.job, model=name), metrics=metrics, timing=timing))
+        write_documents(place, make_documents((0.2, 0.3)))
+
+
+def test_a_run_of_several_models_is_explained_one_at_a_time(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_model(results, "mistral-7b-instruct")
+    assert explain(results, "mine") == 2
+    assert "it is of gemma-3-270m, mistral-7b-instruct; name one of them with --model" in capsys.readouterr().err
+    assert explain(results, "mine", "--model", "mistral-7b-instruct") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "model mistral-7b-instruct" in said and "The factors multiply to 6.00×" in said
+
+
+def test_a_model_that_the_run_does_not_hold_is_answered_with_those_that_it_holds(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(results, "mine", "--model", "llama-2-7b-chat") == 2
+    assert "mine holds nothing of it, only of gemma-3-270m" in capsys.readouterr().err
 
 
 def test_json_is_the_whole_and_nothing_else_on_standard_output(

@@ -19,7 +19,7 @@ from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.outcome import collect
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.seats import LocalSeats, Seat
-from pipeline.host.session import Session, find_dataset, make_request, open_session
+from pipeline.host.session import Session, find_dataset, make_requests, open_session
 from pipeline.jobs import make_job
 from pipeline.plan import Request, Selected
 from pipeline.report.watch import LineWatcher
@@ -65,7 +65,8 @@ def command(experiment: str, folder: Path, *more: str) -> Command:
     session = open_session(arguments, catalog)
     dataset = find_dataset(session)
     assert isinstance(dataset, Dataset)
-    return Command(arguments, session, make_request(session, dataset))
+    [request] = make_requests(session, dataset)
+    return Command(arguments, session, request)
 
 
 def run_job(planned: Command, prepared: Prepared) -> Failure:
@@ -80,7 +81,7 @@ def run_job(planned: Command, prepared: Prepared) -> Failure:
         watcher=watcher,
         seats=LocalSeats([Seat(GpuTurn(None, watcher))]),
     )
-    [result] = execution.run_all(planned.session.planned, planned.request, prepared)
+    [result] = execution.run_all([(planned.selected, planned.request)], prepared)
     assert result.failure is not None, result
     return result.failure
 
@@ -92,7 +93,7 @@ def prepare_and_run(planned: Command) -> Failure:
     preparation = Preparation(
         session.catalog, session.launcher, session.hardware, arguments.variants, arguments.cache, logs, LineWatcher()
     )
-    return run_job(planned, preparation.prepare(session.planned, session.model))
+    return run_job(planned, preparation.prepare(session.planned))
 
 
 def failure_of_job(launcher: Launcher, planned: Command, arguments: Sequence[str] = ()) -> Failure:
@@ -139,7 +140,8 @@ def failure_of_weights(
         (weights / name).write_bytes(content)
     opened = weights / "model.gguf" if form == "gguf" else weights
     found = JobWeights(form, opened.relative_to(folder / "cache").as_posix(), "real", "1", "0" * 64)
-    return run_job(command(experiment, folder, *more), Prepared(weights={form: found}))
+    planned = command(experiment, folder, *more)
+    return run_job(planned, Prepared(weights={(planned.request.model.name, form): found}))
 
 
 def changed(file: Path, **fields: Any) -> bytes:

@@ -17,11 +17,16 @@ from pipeline.catalog import Catalog, load_catalog, read_entries
 from pipeline.entries import WeightsSource
 from pipeline.files import read_json, write_json
 from pipeline.host import arguments as host_arguments
+from pipeline.host.corpora import own
+from pipeline.host.corpora.flatten import Flattener
+from pipeline.host.dataset_options import FieldChoice
 from pipeline.host.docker.digests import read_digests
-from pipeline.host.hub_parquet import Flattener
 from pipeline.host.launchers.choose import LAUNCHERS
 from pipeline.host.runs import RunFolder
 from pipeline.job_folder import earlier_result
+from pipeline.legacy.convert import import_pair
+from pipeline.legacy.pairs import PairName, pair_up
+from pipeline.legacy.result import read_imported, read_imported_documents, write_imported
 from pipeline.progress import format_progress, parse_progress
 from pipeline.spec import Job
 from pipeline.worker import arguments as worker_arguments
@@ -135,6 +140,15 @@ def own_dataset(data: bytes, folder: Path) -> None:
     if manifest:
         _file(manifest, folder, "data/mine.manifest.json")
     datasets.resolve(os.fsdecode(given), folder / "data", datasets.in_place)
+
+
+def own_table(name: str) -> Callable[[bytes, Path], None]:
+    def parse(data: bytes, folder: Path) -> None:
+        files = [own.Source(name, _file(data, folder, name))]
+        prepared.write_lines(folder / "copy.jsonl", own.records(files, own.settle_fields(files, FieldChoice())))
+        documents.read_documents(folder / "copy.jsonl")
+
+    return parse
 
 
 def manifest_input(data: bytes, folder: Path) -> None:
@@ -268,7 +282,24 @@ def digests_input(data: bytes, folder: Path) -> None:
 def parquet_input(data: bytes, folder: Path) -> None:
     wikilingua = datasets.load_datasets()["wikilingua"].hub
     assert wikilingua is not None
-    list(Flattener(wikilingua.columns).records([_file(data, folder, "articles.parquet")]))
+    list(Flattener(wikilingua.fields).records([_file(data, folder, "articles.parquet")]))
+
+
+def old_pair(data: bytes, folder: Path) -> None:
+    """A data file and its results file."""
+    documents, _, totals = data.partition(CUT)
+    pair = PairName("1", "a100", "default")
+    result, read = import_pair(pair, documents, totals, _catalog().experiments, "old")
+    write_imported(folder, result, read)
+    _same(result, read_imported(folder / results.RESULT_FILE), "an imported result")
+    _same(read, read_imported_documents(folder, result), "imported documents")
+
+
+def old_names(data: bytes, folder: Path) -> None:
+    """File names, one a line."""
+    pairs, _ = pair_up(data.decode(errors="surrogateescape").split("\n"))
+    for pair in pairs:
+        pair.experiment(_catalog().experiments).encode()
 
 
 def arguments_input(data: bytes, folder: Path) -> None:

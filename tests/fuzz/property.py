@@ -33,6 +33,7 @@ MESSAGE_CHARACTERS = 5_000
 _OWN = (
     str(REPOSITORY),
     sys.prefix,
+    os.path.realpath(sys.prefix),
     sys.base_prefix,
     "/proc",
     "/sys",

@@ -95,6 +95,20 @@ PREPARED_MANIFEST = as_json(
     }
 )
 RUN = as_json({"name": "run", "label": None, "commands": [{"command": "python", "started_at": "2026-11-23"}]})
+OLD_DOCUMENTS = as_json(
+    [
+        {
+            "url": "https://x/A",
+            "gt_summary": "One.",
+            "pred_summary": "Two.",
+            "batch_inference_time": 1.5,
+            "batch_id": 0,
+            "num_doc_tokens": 3,
+        },
+        {"url": "https://x/B", "gt_summary": "One.", "pred_summary": "", "inference_time": 1},
+    ]
+)
+OLD_TOTALS = as_json({"total_time": 3.5, "total_docs": 2, "avg_doc_per_sec": 0.57, "pred_score": 0.2})
 COMMIT = "0123456789012345678901234567890123456789"
 LOCK = as_json({"someone/model": COMMIT})
 DIGESTS = as_json(

@@ -50,7 +50,7 @@ def test_the_flag_is_handed_to_what_prepares(allowed: bool, tmp_path: Path) -> N
     preparation = Preparation(
         CATALOG, launcher, CPU, {}, tmp_path / "cache", tmp_path, LineWatcher(), allow_pickle=allowed
     )
-    preparation.prepare([item], model)
+    preparation.prepare([item])
     assert [("--allow-pickle" in words) for words in launcher.asked] == [allowed]
 
 

@@ -10,8 +10,9 @@ from pipeline.datasets import Dataset
 from pipeline.entries import Experiment, Tuned
 from pipeline.errors import UsageError
 from pipeline.host.arguments import MOST_LAUNCHES, Arguments, parse, parse_variants, results_folder
+from pipeline.host.dataset_options import FieldChoice
 from pipeline.host.launchers.choose import LAUNCHERS
-from pipeline.host.session import find_dataset, make_request, open_session
+from pipeline.host.session import find_dataset, make_requests, open_session
 from pipeline.plan import ANY_IMAGE
 
 CATALOG = load_catalog()
@@ -186,7 +187,7 @@ def test_more_shards_than_documents_are_refused(tmp_path: Path) -> None:
     found = find_dataset(session)
     assert isinstance(found, Dataset)
     with pytest.raises(UsageError, match="--shards 4: there are 3 documents to split"):
-        make_request(session, found)
+        make_requests(session, found)
 
 
 def test_a_run_s_jobs_are_split_as_asked(tmp_path: Path) -> None:
@@ -194,4 +195,11 @@ def test_a_run_s_jobs_are_split_as_asked(tmp_path: Path) -> None:
     session = open_session(shards("--docs", "5", *folders), CATALOG)
     found = find_dataset(session)
     assert isinstance(found, Dataset)
-    assert make_request(session, found).shards == 4
+    assert [request.shards for request in make_requests(session, found)] == [4]
+
+
+def test_fields_of_a_users_file_are_named_and_dots_reach_into_nested_ones() -> None:
+    words = ["--all", "--gpu", "cpu", "--document-field", "article.text", "--id-field", "key"]
+    assert parse(words, CATALOG, LAUNCHERS).fields == FieldChoice("article.text", None, "key")
+    with pytest.raises(UsageError, match=r"--summary-field '\.x': name a field"):
+        parse(["--all", "--gpu", "cpu", "--summary-field", ".x"], CATALOG, LAUNCHERS)

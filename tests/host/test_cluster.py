@@ -25,6 +25,8 @@ T4 = Node("2", "small", {"GPU": 1.0, "CPU": 8.0, "accelerator_type:T4": 1.0})
 PLAIN = Node("3", "plain", {"CPU": 16.0, "pool": 1.0})
 NODES = [HEAD, A100, T4, PLAIN]
 
+GGUF, AWQ = ("gemma-3-270m", "gguf"), ("gemma-3-270m", "awq")
+
 
 def test_a_gpu_by_name_is_any_node_of_that_accelerator_type() -> None:
     need, fitting = need_for("a100", CATALOG.gpus, NODES, {})
@@ -167,13 +169,13 @@ def weights(sha256: str) -> JobWeights:
 
 def test_what_broke_on_one_node_is_broken(tmp_path: Path) -> None:
     broken = Broken("image vllm: no disk", tmp_path / "log.txt")
-    merged = merge([Prepared(weights={"gguf": weights("a")}), Prepared({"vllm": broken}, {"gguf": weights("a")})])
+    merged = merge([Prepared(weights={GGUF: weights("a")}), Prepared({"vllm": broken}, {GGUF: weights("a")})])
     assert merged.images == {"vllm": broken}
-    assert merged.weights == {"gguf": weights("a")}
+    assert merged.weights == {GGUF: weights("a")}
 
 
 def test_weights_that_differ_between_nodes_are_refused() -> None:
-    merged = merge([Prepared(weights={"awq": weights("a")}), Prepared(weights={"awq": weights("b")})])
-    found = merged.weights["awq"]
+    merged = merge([Prepared(weights={AWQ: weights("a")}), Prepared(weights={AWQ: weights("b")})])
+    found = merged.weights[AWQ]
     assert isinstance(found, Broken)
     assert "differ between nodes" in found.message

@@ -1,12 +1,9 @@
 """WikiLingua from Parquet files of its nested schema: flattening, choosing, manifests, damage and the Hub."""
 
 import hashlib
-import http.server
 import json
-import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +16,10 @@ import pytest
 from pipeline.datasets import Dataset, HubParquet, NotPrepared, load_datasets
 from pipeline.documents import read_documents
 from pipeline.errors import UsageError
+from pipeline.host.corpora.flatten import Flattener
 from pipeline.host.datasets import prepare, resolve
-from pipeline.host.hub_parquet import Flattener
+from tests.host.hub import ROOT, Hub, prepare_elsewhere, serving
 
-ROOT = Path(__file__).parent.parent.parent
 SITE = "https://www.wikihow.com/"
 ARTICLES: list[tuple[str, list[tuple[str, str | None, str | None]]]] = [
     ("Tie-a-Knot", [("Start", "Take a rope.\nHold it. ", "Take a rope."), ("End", "Pull it tight.", "Pull.\n\nLook.")]),
@@ -63,13 +60,6 @@ def parquet(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / "articles.parquet"
     pq.write_table(request.param(ARTICLES), path)
     return path
-
-
-@pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the stand-in for the Hub have the file."""
-    pq.write_table(as_struct_of_lists(ARTICLES), tmp_path / "published.parquet")
-    monkeypatch.setattr(FakeHub, "content", (tmp_path / "published.parquet").read_bytes())
 
 
 @pytest.fixture
@@ -187,7 +177,6 @@ def test_a_file_prepared_at_another_revision_is_not_prepared(parquet: Path, tmp_
         ({"url": 1, "article": {"document": ["d"], "summary": ["s"]}}, "column 'url': expected text"),
         ({"url": "u", "article": "text"}, "column 'article': expected a struct of lists or a list of structs"),
         ({"url": "u", "article": {"document": ["d"]}}, "column 'article.summary'"),
-        ({"url": "u", "article": {"document": "d", "summary": "s"}}, "column 'article.document': expected a list"),
         ({"url": "u", "article": [{"document": 1, "summary": "s"}]}, "column 'article.document': expected text"),
     ],
 )
@@ -219,103 +208,88 @@ def test_five_thousand_articles_are_flattened_in_under_twenty_seconds(tmp_path: 
     path = tmp_path / "many.parquet"
     pq.write_table(as_struct_of_lists(articles), path, row_group_size=1000)
     started = time.perf_counter()
-    flattener = Flattener(hub().columns)
+    flattener = Flattener(hub().fields)
     assert sum(1 for _ in flattener.records([path])) == 5000
     assert time.perf_counter() - started < 20
 
 
-class FakeHub(http.server.BaseHTTPRequestHandler):
-    """Answers for the one file at the one commit as the Hub does, and 404 for all else."""
-
-    content = b""
-    known = True
-
-    def do_HEAD(self) -> None:
-        self._answer(b"")
-
-    def do_GET(self) -> None:
-        self._answer(self.content)
-
-    def _answer(self, body: bytes) -> None:
-        expected = f"/datasets/{hub().repo}/resolve/{hub().revision}/{hub().files[0]}"
-        if self.path != expected or not self.known:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RevisionNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(200)
-        self.send_header("X-Repo-Commit", hub().revision)
-        self.send_header("ETag", f'"{hashlib.sha256(self.content).hexdigest()}"')
-        self.send_header("Content-Length", str(len(self.content)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep the test's output clean."""
-
-
 @pytest.fixture
-def mirror() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+def mirror(tmp_path: Path) -> Iterator[Hub]:
+    """A stand-in for the Hub that has the file at the pinned commit."""
+    pq.write_table(as_struct_of_lists(ARTICLES), tmp_path / "published.parquet")
+    content = (tmp_path / "published.parquet").read_bytes()
+    with serving(Hub(hub().repo, hub().revision, {hub().files[0]: content})) as served:
+        yield served
 
 
-def prepare_elsewhere(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Prepare in a process of its own: the Hub library reads its settings from the environment once."""
-    script = (
-        "from pathlib import Path\n"
-        "from pipeline.errors import BenchmarkError\n"
-        "from pipeline.host.datasets import prepare\n"
-        f"try: print(prepare('wikilingua', Path({str(tmp_path)!r}), cache=Path({str(tmp_path / 'cache')!r})))\n"
-        "except BenchmarkError as error: print('error:', error)\n"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env={**os.environ, "NO_PROXY": "127.0.0.1", "HF_HUB_OFFLINE": "0", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-
-
-@pytest.mark.usefixtures("published")
-def test_it_is_fetched_from_the_hub_or_a_mirror_at_the_pinned_commit(mirror: str, tmp_path: Path) -> None:
-    done = prepare_elsewhere(tmp_path, HF_ENDPOINT=mirror)
-    assert "documents=3" in done.stdout, done
+def test_it_is_fetched_from_the_hub_or_a_mirror_at_the_pinned_commit(mirror: Hub, tmp_path: Path) -> None:
+    printed = prepare_elsewhere(tmp_path, "wikilingua", HF_ENDPOINT=mirror.url)
+    assert "documents=3" in printed
+    assert "CC BY-NC-SA 3.0" in printed.splitlines()[0]
     manifest = json.loads((tmp_path / "prepared/wikilingua-en.manifest.json").read_text(encoding="utf-8"))
     assert (manifest["origin"]["repo"], manifest["origin"]["revision"]) == (hub().repo, hub().revision)
     assert manifest["origin"]["files"] == list(hub().files)
     assert resolve("wikilingua", tmp_path) == Dataset("wikilingua", "prepared/wikilingua-en.jsonl", 3)
 
 
-@pytest.mark.usefixtures("published")
-def test_a_fetched_file_that_was_changed_is_made_anew_by_prepare(mirror: str, tmp_path: Path) -> None:
-    prepare_elsewhere(tmp_path, HF_ENDPOINT=mirror)
+def test_a_fetched_file_that_was_changed_is_made_anew_by_prepare(mirror: Hub, tmp_path: Path) -> None:
+    prepare_elsewhere(tmp_path, "wikilingua", HF_ENDPOINT=mirror.url)
     path = tmp_path / "prepared/wikilingua-en.jsonl"
     path.write_text("{}", encoding="utf-8")
     # the download is in the cache, so that no network is needed the second time
-    assert "documents=3" in prepare_elsewhere(tmp_path, HF_HUB_OFFLINE="1").stdout
+    assert "documents=3" in prepare_elsewhere(tmp_path, "wikilingua", HF_HUB_OFFLINE="1")
     assert len(lines(path)) == 3
 
 
-def test_a_hub_that_does_not_have_the_commit_is_an_error_with_the_mend(
-    mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(FakeHub, "known", False)
-    message = prepare_elsewhere(tmp_path, HF_ENDPOINT=mirror).stdout
+def test_a_hub_that_does_not_have_the_commit_is_an_error_with_the_mend(mirror: Hub, tmp_path: Path) -> None:
+    mirror.commit = "0" * 40
+    message = prepare_elsewhere(tmp_path, "wikilingua", HF_ENDPOINT=mirror.url).splitlines()[1]
     assert message.startswith(f"error: {hub().repo} at {hub().revision} could not be fetched")
     assert "404" in message
 
 
 def test_without_network_the_error_says_how_to_do_without(tmp_path: Path) -> None:
-    message = prepare_elsewhere(tmp_path, HF_HUB_OFFLINE="1").stdout
+    message = prepare_elsewhere(tmp_path, "wikilingua", HF_HUB_OFFLINE="1")
     assert "could not be fetched" in message
     assert "HF_ENDPOINT" in message
     assert "--dataset sample" in message
     assert not (tmp_path / "prepared").exists()
+
+
+def test_of_rows_that_are_not_listed_no_text_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their texts are broken, which whoever reads them can't miss."""
+    rows = [(f"Article-{number}", [("a", f"Text {number}.", f"Summary {number}.")]) for number in range(1000)]
+    table = as_struct_of_lists(rows)
+    broken = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xff"))
+    texts = pa.StructArray.from_arrays(
+        [pa.ListArray.from_arrays([0, 1, 2], broken) for _ in range(3)], ["section_name", "document", "summary"]
+    )
+    unreadable = pa.table({"url": ["u", "v"], "article": texts}, schema=table.schema)
+    path, listed = tmp_path / "articles.parquet", tmp_path / "urls.txt"
+    pq.write_table(pa.concat_tables([unreadable, table, unreadable]), path)  # one row group, as it may come
+    listed.write_text(f"{SITE}Article-7\n{SITE}Article-900\n", encoding="utf-8")
+    found = prepare("wikilingua", tmp_path, listed, parquet_files=[path])
+    assert [line["document"] for line in lines(tmp_path / found.path)] == ["Text 7.", "Text 900."]
+    with pytest.raises(UsageError, match="not a readable Parquet file"):
+        prepare("wikilingua", tmp_path / "whole", parquet_files=[path])
+
+
+def test_a_file_of_one_row_group_is_flattened_in_less_memory_than_its_texts_take(tmp_path: Path) -> None:
+    words = "Hold the rope with both hands and pull it towards you. " * 60
+    articles = [(f"Article-{n}", [("a", f"{n} {words}", "Hold."), ("b", words, "Pull.")]) for n in range(25_000)]
+    path = tmp_path / "many.parquet"
+    pq.write_table(as_struct_of_lists(articles), path, compression="none", use_dictionary=False)
+    texts_bytes = sum(len(text) for _, sections in articles for _, text, _ in sections)
+    script = (
+        "from pathlib import Path\nimport pyarrow.parquet\n"
+        "from pipeline.datasets import load_datasets\nfrom pipeline.host.corpora.flatten import Flattener\n"
+        "def peak_kib(): return int(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])\n"
+        "before = peak_kib()\n"
+        "fields = load_datasets()['wikilingua'].hub.fields\n"
+        f"documents = sum(1 for _ in Flattener(fields).records([Path({str(path)!r})]))\n"
+        "print(documents, peak_kib() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    documents, risen_kib = map(int, done.stdout.split())
+    assert documents == len(articles)
+    assert risen_kib * 1024 < texts_bytes

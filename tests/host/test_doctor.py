@@ -22,7 +22,7 @@ from tests.machines import A100, CPU, GIB, T4, T4_BYTES, V100, make_facts, make_
 
 def examined(hardware: Hardware, facts: Facts, *experiments: str) -> list[Check]:
     session = make_session(hardware, *experiments)
-    return examine(session, make_request(session), facts)
+    return examine(session, [make_request(session)], facts)
 
 
 def one(checks: list[Check], kind: str, subject: str) -> Check:
@@ -93,9 +93,9 @@ def test_a_gpu_for_no_process_or_for_anothers_alone_stops_what_needs_it() -> Non
     taken = Card(40 * GIB, GIB, (GpuProcess(1),), "exclusive")
     for card in (replace(taken, mode="prohibited"), taken):
         session = make_session(A100)
-        checks = examine(session, make_request(session), make_facts(cards=(card,)))
+        checks = examine(session, [make_request(session)], make_facts(cards=(card,)))
         assert one(checks, "gpu", "compute mode").status == "fail"
-        left = [item for item in without_hopeless(session.planned, checks) if isinstance(item, Selected)]
+        left = without_hopeless(session, checks).selected
         assert [item.experiment.name for item in left] == ["lead-3"]
 
 
@@ -131,8 +131,8 @@ def test_an_nvidia_card_is_seen_on_the_bus_whatever_its_driver_says(
 def test_a_missing_token_stops_only_what_needs_the_gated_model() -> None:
     gated = Gated(Repository("meta-llama/Llama-2-7b-chat-hf", None, ("none", "vllm")), token=False)
     session = make_session(A100)
-    checks = examine(session, make_request(session), make_facts(gated=[gated]))
-    planned = {item.experiment.name: item for item in without_hopeless(session.planned, checks)}
+    checks = examine(session, [make_request(session)], make_facts(gated=[gated]))
+    planned = {item.experiment.name: item for item in without_hopeless(session, checks).planned}
     skipped = planned["none"]
     assert isinstance(skipped, Skipped)
     assert "gated, not in the cache, and there is no token" in skipped.reason
@@ -144,7 +144,7 @@ def test_a_missing_token_stops_only_what_needs_the_gated_model() -> None:
 def test_what_is_skipped_already_keeps_its_own_reason() -> None:
     session = make_session(T4)
     before = {item.experiment.name: item for item in session.planned}
-    after = without_hopeless(session.planned, [Check("disk", "flash-attn", "fail", "no room", None, ("flash-attn",))])
+    after = without_hopeless(session, [Check("disk", "flash-attn", "fail", "no room", None, ("flash-attn",))]).planned
     assert {item.experiment.name: item for item in after} == before
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pipeline.host.doctor.disk import Need, Place, disk_checks, find_place
 from pipeline.host.doctor.examine import without_hopeless
-from pipeline.plan import Selected
 from pipeline.spec import Check
 from tests.machines import A100, make_session, statuses
 
@@ -66,7 +65,7 @@ def test_a_file_system_that_can_not_be_asked_is_unknown() -> None:
 def test_a_disk_that_is_too_small_skips_the_experiment_before_anything_is_fetched() -> None:
     session = make_session(A100, "none", "lead-3")
     checks = disk_checks({"none": [TRANSFORMERS, WEIGHTS], "lead-3": []}, places(2 * GB))
-    left = [item.experiment.name for item in without_hopeless(session.planned, checks) if isinstance(item, Selected)]
+    left = [item.experiment.name for item in without_hopeless(session, checks).selected]
     assert left == ["lead-3"]
 
 

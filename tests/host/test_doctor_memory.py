@@ -9,7 +9,6 @@ from pipeline.entries import Model
 from pipeline.hardware import Hardware
 from pipeline.host.doctor import memory
 from pipeline.host.doctor.memory import Memory, main_memory, memory_checks
-from pipeline.plan import Selected
 from pipeline.spec import Check
 from tests.machines import A100, A100_BYTES, CPU, GIB, LLAMA, T4, T4_BYTES, make_request, make_session
 
@@ -20,7 +19,7 @@ def checked(
     name: str, hardware: Hardware, has: Memory, model: Model = LLAMA, *, fetched: bool = True, batch_size: int = 8
 ) -> Check:
     session = make_session(hardware, name, model=model)
-    selected = [item for item in session.planned if isinstance(item, Selected)]
+    selected = session.selected
     request = make_request(session, batch_size=batch_size) if fetched else None
     [found] = memory_checks(selected, hardware, has, request, {})
     return found
@@ -86,7 +85,7 @@ def test_unquantised_weights_take_twice_as_much_in_float32_on_a_cpu() -> None:
 
 def test_an_experiment_without_a_model_needs_none() -> None:
     session = make_session(CPU, "lead-3")
-    selected = [item for item in session.planned if isinstance(item, Selected)]
+    selected = session.selected
     assert memory_checks(selected, CPU, Memory((GIB,)), None, {}) == []
 
 

@@ -66,7 +66,7 @@ def test_what_is_prepared_is_not_missing_and_its_size_is_known(tmp_path: Path) -
     session = over(tmp_path, "gguf-q4")
     [needs] = find_missing(session, None).values()
     assert [need.what for need in needs] == ["environment llama-cpp (cpu)"]
-    assert prepared_bytes(session) == {"gguf": 4}
+    assert prepared_bytes(session) == {(GEMMA.name, "gguf"): 4}
 
 
 def test_only_what_is_gated_and_has_to_be_fetched_is_asked_for(tmp_path: Path) -> None:

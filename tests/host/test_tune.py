@@ -13,9 +13,9 @@ from pipeline.errors import UsageError
 from pipeline.host.execute import Execution, Policy, Rerun
 from pipeline.host.prepare import Prepared
 from pipeline.host.runs import RunFolder
-from pipeline.host.session import find_dataset, make_request
+from pipeline.host.session import find_dataset, make_requests
 from pipeline.host.tune import Tuner, keep
-from pipeline.plan import Request, Selected, select
+from pipeline.plan import PlannedJob, Request, Selected, select
 from pipeline.report.watch import LineWatcher
 from pipeline.results import Failure, Result
 from pipeline.tuning.preset import with_presets
@@ -59,8 +59,9 @@ class Jobs:
         earlier = self.results.get(self._key(item))
         return earlier if earlier and earlier.status == "ok" and self.policy.rerun != "fresh" else None
 
-    def run_all(self, planned: Sequence[Selected], request: Request, prepared: Prepared) -> list[Result]:
-        [item] = planned
+    def run_all(self, planned: Sequence[PlannedJob], prepared: Prepared) -> list[Result]:
+        [(item, request)] = planned
+        assert isinstance(item, Selected)
         earlier = self.kept(item, request, prepared)
         if earlier:
             return [earlier]
@@ -356,5 +357,5 @@ def test_a_tuning_without_a_name_is_a_run_of_its_own(data: Path) -> None:
     )
     dataset = find_dataset(plain)
     assert isinstance(dataset, Dataset)
-    assert make_request(tuned, dataset).run == f"{make_request(plain, dataset).run}-tune-gguf-q4"
-    assert make_request(named, dataset).run == "mine"
+    runs = [make_requests(one, dataset)[0].run for one in (plain, named, tuned)]
+    assert runs == [runs[0], "mine", f"{runs[0]}-tune-gguf-q4"]

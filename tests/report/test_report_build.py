@@ -119,7 +119,34 @@ def test_a_reference_line_stands_in_every_table_of_its_workload_and_machine() ->
         make_result("none", cpu="Another CPU"),
         make_result("lead-3"),
     ]
-    assert [names(item) for item in tables(results)] == [["none", "lead-3"], ["none", "lead-3"], ["none"], ["none"]]
+    assert [names(item) for item in tables(results)] == [["none", "lead-3"], ["none"], ["none"], ["none", "lead-3"]]
+
+
+def test_the_tables_of_one_model_stand_together() -> None:
+    results = [
+        make_result("none", model="one"),
+        make_result("none", model="other"),
+        make_result("none", model="one", scenario="single"),
+    ]
+    assert [(item.model, item.scenario) for item in tables(results)] == [
+        ("one", "offline"),
+        ("one", "single"),
+        ("other", "offline"),
+    ]
+
+
+def test_a_model_of_which_nothing_ran_stands_on_the_machine_of_its_run() -> None:
+    nowhere = {"cpu": None, "cpu_count": None, "memory_bytes": None}
+    results = [make_result("none", model="one"), make_result("none", model="other", status="failed", **nowhere)]
+    assert [item.gpu for item in tables(results)] == ["cpu", "cpu"]
+
+
+def test_rows_are_held_against_the_baseline_of_their_own_model() -> None:
+    speeds = [("none", "one", 1.0), ("vllm", "one", 3.0), ("none", "other", 10.0), ("vllm", "other", 20.0)]
+    made = tables([make_result(name, speed, model=model) for name, model, speed in speeds])
+    ratios = {(item.model, row.experiment): row.speed_ratio for item in made for row in item.rows}
+    assert ratios["one", "vllm"].value == pytest.approx(3.0)
+    assert ratios["other", "vllm"].value == pytest.approx(2.0)
 
 
 def test_a_reference_line_stands_beside_real_and_beside_random_weights() -> None:

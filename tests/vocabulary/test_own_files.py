@@ -73,3 +73,10 @@ def test_a_malformed_line_is_named_by_file_and_line(data: Path) -> None:
 def test_what_is_no_file_is_refused_in_the_words_that_help(given: str, fault: str, data: Path) -> None:
     with pytest.raises(UsageError, match=fault):
         found(given, data)
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.TSV", "mine.parquet"])
+def test_a_file_that_has_to_be_converted_is_refused_with_the_command_that_does_so(name: str, data: Path) -> None:
+    (data / name).write_text("id,document,summary\na,b,c\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=rf"--dataset {name}: only JSON lines are read here; .*--prepare"):
+        found(name, data)

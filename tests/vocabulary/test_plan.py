@@ -10,7 +10,7 @@ from pipeline.entries import Image, Tuned, Variant
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
 from pipeline.jobs import make_job
-from pipeline.plan import ANY_IMAGE, Request, Selected, Skipped, formats_needed, preparing_variant, select
+from pipeline.plan import ANY_IMAGE, Request, Selected, Skipped, preparing_variant, select, weights_needed
 from pipeline.spec import HostFacts, Job, JobGpu, JobWeights
 from tests.builders import make_workload
 
@@ -214,7 +214,7 @@ def test_vllm_batches_by_itself_unless_told() -> None:
 
 
 def test_formats_come_after_what_they_are_made_from() -> None:
-    assert list(formats_needed([planned("vllm-awq", CPU)], MODEL)) == ["gguf", "hf", "awq"]
+    assert [needed.form for needed in weights_needed([planned("vllm-awq", CPU)])] == ["gguf", "hf", "awq"]
 
 
 def no_gpu(_image: Image, variant: Variant) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import CONFIG, load_catalog, under_preset
-from pipeline.choices import make_request, resolve_choices
+from pipeline.choices import make_requests, resolve_choices
 from pipeline.datasets import in_place
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
@@ -38,7 +38,8 @@ def requested(*argv: str) -> Request:
     arguments = parse("--all", "--model", "llama-2-7b-chat", *argv)
     choices = resolve_choices(arguments, under_preset(CATALOG, arguments.preset))
     data = REPOSITORY / "data"
-    return make_request(arguments, choices, in_place("sample/howto_en.jsonl", data), data, "process")
+    [made] = make_requests(arguments, choices, in_place("sample/howto_en.jsonl", data), data, "process")
+    return made
 
 
 def planned(name: str, preset: str | None) -> Selected:
@@ -67,7 +68,7 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
     [
         ("prompt: published-hf", "prompt: absent", r"published-hf: prompt: there is no prompt 'absent'"),
         ("[none, 4-bit, 8-bit", "[none, 4bit, 8-bit", "published-hf: there is no experiment '4bit'"),
-        ("{4-bit: float16", "{4-bit: float17", "published-hf: dtype: 4-bit: 'float17' is none of float32"),
+        ("4-bit: float16", "4-bit: float17", "published-hf: dtype: 4-bit: 'float17' is none of float32"),
         ("temperature: 0.6", "temperature: 0", "published-hf: sampling: temperature: expected a number above 0"),
         ("top_p: 0.9", "top_p: 90", "published-hf: sampling: top_p: expected a number above 0 and at most 1"),
         ("top_k: 50", "top_k: -1", "published-hf: sampling: top_k: expected a number above 0"),
@@ -151,7 +152,8 @@ def test_how_it_draws_makes_another_job() -> None:
 
 def test_a_dtype_is_the_published_one_or_where_there_is_none_the_hardwares() -> None:
     dtypes = {name: job(name, "--preset", "published-hf").dtype for name in ("none", "4-bit", "8-bit")}
-    assert dtypes == {"none": "bfloat16", "4-bit": "float16", "8-bit": "float16"}
+    assert dtypes == {"none": "float32", "4-bit": "float16", "8-bit": "float16"}
+    assert job("vllm", "--preset", "published-vllm").dtype == "bfloat16"
 
 
 def test_on_a_cpu_no_dtype_is_the_published_one() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.catalog import Catalog, load_catalog, with_weights
-from pipeline.choices import make_request, resolve_choices
+from pipeline.choices import make_requests, resolve_choices
 from pipeline.datasets import in_place
 from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
@@ -30,7 +30,8 @@ def request(*argv: str, catalog: Catalog = CATALOG) -> Request:
     arguments = parse(given, CATALOG, LAUNCHERS)
     data = REPOSITORY / "data"
     choices = resolve_choices(arguments, catalog)
-    return make_request(arguments, choices, in_place("sample/howto_en.jsonl", data), data, "process")
+    [made] = make_requests(arguments, choices, in_place("sample/howto_en.jsonl", data), data, "process")
+    return made
 
 
 def planned(name: str, catalog: Catalog = SYNTHETIC) -> Selected | Skipped:
@@ -64,7 +65,7 @@ def test_a_format_that_is_not_made_at_random_is_named() -> None:
 
 def test_a_model_of_unknown_shape_is_refused_with_those_that_have_one() -> None:
     shapeless = replace(CATALOG, models={**CATALOG.models, LLAMA.name: replace(LLAMA, architecture=None)})
-    with pytest.raises(UsageError, match=r"no architecture of llama-2-7b-chat.* gemma-3-270m, mistral-7b-instruct"):
+    with pytest.raises(UsageError, match=r"no architecture of llama-2-7b-chat.* gemma-3-270m, orca-2-7b, mistral"):
         request("--weights", "synthetic", catalog=shapeless)
 
 

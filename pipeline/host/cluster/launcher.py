@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline import codec
-from pipeline.entries import Image, Model, Variant
+from pipeline.entries import Image, Variant
 from pipeline.errors import BenchmarkError
 from pipeline.files import read_json, sha256_file
 from pipeline.host.cluster import on_node
@@ -23,7 +23,7 @@ from pipeline.host.launchers.pump import Log
 from pipeline.host.limits import NO_LIMITS, Limits
 from pipeline.host.stopping import Stop
 from pipeline.job_folder import JOB_FILE
-from pipeline.plan import Selected, Skipped
+from pipeline.plan import Selected
 from pipeline.spec import Job, JobWeights
 
 ATTEMPTS = 3
@@ -52,7 +52,6 @@ class RayLauncher:
     results: Path
     note: Callable[[str], None] = lambda text: None
     selected: list[Selected] = field(default_factory=list)
-    _model: Model | None = None
 
     @property
     def name(self) -> str:
@@ -89,13 +88,12 @@ class RayLauncher:
     def ensure(self, image: Image, variant: Variant, log: Path) -> None:
         """Nothing here: nodes make their environments themselves."""
 
-    def preparing(self, planned: Sequence[Selected | Skipped], model: Model, *, everywhere: bool) -> list[Task]:
+    def preparing(self, selected: Sequence[Selected], *, everywhere: bool) -> list[Task]:
         """Have environments and weights made, on a node that Ray finds or on each that has what jobs need."""
-        self.selected = [item for item in planned if isinstance(item, Selected)]
-        self._model = model
+        self.selected = list(selected)
         fitting = [node for node in self.cluster.nodes() if self.need.fits(node)]
         nodes = fitting if everywhere else [None]
-        arguments = self.workplace, self.selected, model
+        arguments = self.workplace, self.selected
         return [self.cluster.start(on_node.prepare, *arguments, need=self.need, node=node) for node in nodes]
 
     def run(
@@ -123,12 +121,10 @@ class RayLauncher:
         return replace(ended, log_fault=output.fault or ended.log_fault)
 
     def _node_job(self, job: Job, image: Image, limits: Limits, place: Place) -> NodeJob:
-        form = job.weights.format if job.weights else None
-        item = next(item for item in self.selected if item.image.name == image.name and item.experiment.weights == form)
+        item = next(item for item in self.selected if _is_of(item, job))
         documents, sha256 = self._documents(job.workload.documents)
-        assert self._model is not None  # jobs run after they were prepared
         nothing = Shared(())
-        return NodeJob(self.workplace, job, item, self._model, limits, place.gpus, documents, sha256, nothing)
+        return NodeJob(self.workplace, job, item, limits, place.gpus, documents, sha256, nothing)
 
     def _documents(self, path: str) -> tuple[Shared, str]:
         if path not in self._shared:
@@ -139,6 +135,13 @@ class RayLauncher:
     @cached_property
     def _shared(self) -> dict[str, tuple[Shared, str]]:
         return {}
+
+
+def _is_of(item: Selected, job: Job) -> bool:
+    """Whether that experiment's image and weights are the job's."""
+    model, form = (job.model.name, job.weights.format) if job.model and job.weights else (None, None)
+    found = (item.model.name, item.experiment.weights) if item.model else (None, None)
+    return (item.image.name, *found) == (job.image, model, form)
 
 
 @dataclass

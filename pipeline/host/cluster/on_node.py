@@ -15,7 +15,6 @@ from pipeline import codec
 from pipeline.analysis.failures import read_tail
 from pipeline.catalog import Catalog
 from pipeline.choices import resolve_choices
-from pipeline.entries import Model
 from pipeline.errors import BenchmarkError
 from pipeline.files import sha256_file, write_json
 from pipeline.gpus import VISIBLE, detect_gpus
@@ -74,7 +73,7 @@ class Workplace:
         return launcher
 
     def prepare(
-        self, launcher: Launcher, planned: Sequence[Selected], model: Model, logs: Path, say: Callable[[str], None]
+        self, launcher: Launcher, planned: Sequence[Selected], logs: Path, say: Callable[[str], None]
     ) -> Prepared:
         """Environments and weights for these experiments, made where they aren't there."""
         arguments = self.arguments
@@ -88,18 +87,17 @@ class Workplace:
             Announcer(say),
             arguments.allow_pickle,
         )
-        return preparation.prepare(planned, model)
+        return preparation.prepare(planned)
 
 
 @dataclass(frozen=True)
 class NodeJob:
-    """A job for a node. model: the run's. documents: the dataset's file, whose SHA-256 is documents_sha256; earlier:
+    """A job for a node. documents: the dataset's file, whose SHA-256 is documents_sha256; earlier:
     lines of documents.jsonl that are done already. gpus: how many GPUs Ray gives it."""
 
     workplace: Workplace
     job: Job
     item: Selected
-    model: Model
     limits: Limits
     gpus: int
     documents: Shared
@@ -134,13 +132,11 @@ def survey(arguments: Arguments, catalog: Catalog, hypothetical: bool) -> Iterat
     yield Survey(replace(hardware, uuids=()), launcher.name, remark, reasons, size)
 
 
-def prepare(
-    workplace: Workplace, planned: Sequence[Selected], model: Model
-) -> Iterator[tuple[Prepared, dict[str, str]]]:
+def prepare(workplace: Workplace, planned: Sequence[Selected]) -> Iterator[tuple[Prepared, dict[str, str]]]:
     """Environments and weights on this node, and by their names the ends of the logs of what could not be made."""
     with _scratch() as scratch:
         launcher = workplace.launcher(REPOSITORY / "data", scratch)
-        prepared = workplace.prepare(launcher, planned, model, scratch, lambda text: None)
+        prepared = workplace.prepare(launcher, planned, scratch, lambda text: None)
         yield prepared, {path.name: read_tail(path) for path in scratch.glob("*.txt")}
 
 
@@ -261,7 +257,7 @@ def _place_documents(task: NodeJob) -> Path:
 
 def _require_prepared(task: NodeJob, launcher: Launcher, logs: Path, say: Callable[[str], None]) -> None:
     """Prepare the job on this node. A BenchmarkError where that fails, or comes to other weights than the job's."""
-    prepared = task.workplace.prepare(launcher, [task.item], task.model, logs, say)
+    prepared = task.workplace.prepare(launcher, [task.item], logs, say)
     if obstacle := prepared.obstacle(task.item):
         if obstacle.log.exists():
             say(read_tail(obstacle.log))

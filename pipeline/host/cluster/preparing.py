@@ -3,20 +3,18 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.entries import Model
 from pipeline.errors import BenchmarkError
 from pipeline.host.cluster.launcher import RayLauncher
 from pipeline.host.cluster.ray import LostError
 from pipeline.host.prepare import Broken, Prepared
 from pipeline.host.watcher import Watcher
-from pipeline.plan import Selected, Skipped
+from pipeline.plan import Selected
 from pipeline.spec import JobWeights
 
 
 def prepare_on_cluster(
     launcher: RayLauncher,
-    planned: Sequence[Selected | Skipped],
-    model: Model,
+    selected: Sequence[Selected],
     watcher: Watcher,
     logs: Path,
     *,
@@ -27,7 +25,7 @@ def prepare_on_cluster(
     everywhere: on each now. What broke on any counts as broken; its log is written to `logs`.
     """
     launcher.note = watcher.note
-    tasks = launcher.preparing(planned, model, everywhere=everywhere)
+    tasks = launcher.preparing(selected, everywhere=everywhere)
     if not launcher.selected:
         return Prepared()
     where = f"{len(tasks)} nodes" if everywhere else "a node"
@@ -56,13 +54,14 @@ def merge(outcomes: Sequence[Prepared]) -> Prepared:
     merged = Prepared()
     for prepared in outcomes:
         merged.images.update(prepared.images)
-        for form, found in prepared.weights.items():
-            before = merged.weights.setdefault(form, found)
+        for key, found in prepared.weights.items():
+            before = merged.weights.setdefault(key, found)
             if isinstance(before, JobWeights) and isinstance(found, JobWeights) and before.sha256 != found.sha256:
-                message = f"the {form} weights differ between nodes; share their cache folder, or copy it"
-                merged.weights[form] = Broken(message, Path(f"weights-{form}.txt"))
+                model, form = key
+                message = f"the {form} weights of {model} differ between nodes; share their cache folder, or copy it"
+                merged.weights[key] = Broken(message, Path(f"weights-{model}-{form}.txt"))
             elif isinstance(before, JobWeights):
-                merged.weights[form] = found
+                merged.weights[key] = found
     return merged
 
 
@@ -77,5 +76,5 @@ def _with_logs(prepared: Prepared, ends: Mapping[str, str], logs: Path) -> Prepa
 
     return Prepared(
         {name: here(broken) for name, broken in prepared.images.items()},
-        {form: here(found) if isinstance(found, Broken) else found for form, found in prepared.weights.items()},
+        {key: here(found) if isinstance(found, Broken) else found for key, found in prepared.weights.items()},
     )

@@ -19,7 +19,7 @@ CONTENT_DIGITS = 12
 DOCKERFILE = REPOSITORY / "images" / "Dockerfile"
 BUILD_SCRIPTS = [REPOSITORY / "images" / name for name in ("install.py", "system-packages.sh")]
 PACKAGE = REPOSITORY / "pipeline"
-HOST_ONLY = ("commands", "host", "report", "comparison", "tuning")
+HOST_ONLY = ("commands", "host", "report", "comparison", "tuning", "legacy")
 """The parts of the package that .dockerignore keeps out of the images."""
 
 

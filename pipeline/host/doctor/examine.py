@@ -1,7 +1,7 @@
 """The checks put together: for --doctor, and before a run."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.catalog import Catalog
 from pipeline.datasets import Dataset, NotPrepared
@@ -16,8 +16,8 @@ from pipeline.host.doctor.folders import folder_checks, is_writable, limit_check
 from pipeline.host.doctor.gather import Facts, gather
 from pipeline.host.doctor.gpu import driver_checks, gpu_checks
 from pipeline.host.doctor.hub import hub_checks
-from pipeline.host.doctor.memory import memory_checks
-from pipeline.host.session import Session, find_dataset, make_request, open_session
+from pipeline.host.doctor.memory import Memory, memory_checks
+from pipeline.host.session import Session, find_dataset, make_requests, open_session
 from pipeline.plan import Request, Selected, Skipped
 from pipeline.spec import Check
 
@@ -30,45 +30,45 @@ def diagnose(arguments: Arguments, catalog: Catalog) -> list[Check]:
         without = open_session(dataclasses.replace(arguments, launcher="process"), catalog)
         session = dataclasses.replace(without, arguments=arguments)
     dataset: Dataset | NotPrepared | UsageError
-    request = None
+    requests = None
     try:
         dataset = find_dataset(session)
-        request = make_request(session, dataset) if isinstance(dataset, Dataset) else None
+        requests = make_requests(session, dataset) if isinstance(dataset, Dataset) else None
     except UsageError as error:
         dataset = error
     found = None if isinstance(dataset, UsageError) else dataset
-    return [*dataset_checks(session.choices.dataset, dataset), *_examine_here(session, found, request)]
+    return [*dataset_checks(session.choices.dataset, dataset), *_examine_here(session, found, requests)]
 
 
-def preflight(session: Session, dataset: Dataset | NotPrepared, request: Request | None) -> list[Check]:
-    """What a run looks at before it begins. request: None for documents that have yet to be fetched."""
-    return _examine_here(session, dataset, request)
+def preflight(session: Session, dataset: Dataset | NotPrepared, requests: Sequence[Request] | None) -> list[Check]:
+    """What a run looks at before it begins. requests: of the plans; None for documents that have yet to be fetched."""
+    return _examine_here(session, dataset, requests)
 
 
-def _examine_here(session: Session, dataset: Dataset | NotPrepared | None, request: Request | None) -> list[Check]:
+def _examine_here(
+    session: Session, dataset: Dataset | NotPrepared | None, requests: Sequence[Request] | None
+) -> list[Check]:
     launcher = session.launcher
     if isinstance(launcher, RayLauncher):
-        return examine_cluster(session, request, launcher)
-    return examine(session, request, gather(session, dataset))
+        return examine_cluster(session, requests, launcher)
+    return examine(session, requests, gather(session, dataset))
 
 
-def examine_cluster(session: Session, request: Request | None, launcher: RayLauncher) -> list[Check]:
+def examine_cluster(session: Session, requests: Sequence[Request] | None, launcher: RayLauncher) -> list[Check]:
     """What can be told before a job is on its node, which looks at its disk and engine itself."""
-    selected = [item for item in session.planned if isinstance(item, Selected)]
     results = {"results": is_writable(session.arguments.results)}
     return [
         *cluster_checks(launcher),
-        *driver_checks(session.hardware, selected),
+        *driver_checks(session.hardware, session.selected),
         *experiment_checks(session.planned, by_name=not session.arguments.all),
-        *memory_checks(selected, session.hardware, node_memory(session, launcher), request, {}),
+        *_memory_checks(session, requests, node_memory(session, launcher), {}),
         *folder_checks(results, to_fill=False),
     ]
 
 
-def examine(session: Session, request: Request | None, facts: Facts) -> list[Check]:
-    """All checks but the documents', over the facts of any machine."""
-    arguments, hardware = session.arguments, session.hardware
-    selected = [item for item in session.planned if isinstance(item, Selected)]
+def examine(session: Session, requests: Sequence[Request] | None, facts: Facts) -> list[Check]:
+    """All checks but the documents', over the facts of any machine. requests: see preflight."""
+    arguments, hardware, selected = session.arguments, session.hardware, session.selected
     checks = gpu_checks(hardware, arguments.gpu, facts.cards, facts.silent_card, selected)
     if facts.docker is not None:
         insisted = arguments.launcher == "docker"
@@ -77,7 +77,7 @@ def examine(session: Session, request: Request | None, facts: Facts) -> list[Che
         checks += builder_checks(facts.builder_fault, facts.builds)
     checks += driver_checks(hardware, selected)
     checks += experiment_checks(session.planned, by_name=not arguments.all)
-    checks += memory_checks(selected, hardware, facts.memory, request, facts.opened_bytes)
+    checks += _memory_checks(session, requests, facts.memory, facts.opened_bytes)
     checks += disk_checks(facts.needs, facts.places)
     checks += hub_checks(facts.gated)
     checks += folder_checks(facts.writable, to_fill=any(facts.needs.values()))
@@ -85,11 +85,21 @@ def examine(session: Session, request: Request | None, facts: Facts) -> list[Che
     return checks
 
 
+def _memory_checks(
+    session: Session, requests: Sequence[Request] | None, memory: Memory, opened_bytes: Mapping[tuple[str, str], int]
+) -> list[Check]:
+    checks = []
+    for number, plan in enumerate(session.plans):
+        request = requests[number] if requests is not None else None
+        checks += memory_checks(plan.selected, session.hardware, memory, request, opened_bytes)
+    return checks
+
+
 def experiment_checks(planned: Sequence[Selected | Skipped], *, by_name: bool) -> list[Check]:
     """Which can run here, and in which variant. by_name: a skipped one is then a failure, as in a run."""
     checks = []
     for item in planned:
-        name = item.experiment.name
+        name = item.title
         if isinstance(item, Selected):
             message = f"image {item.image.name} ({item.variant.name}), {item.why}"
             checks.append(Check("experiment", name, "pass", message))
@@ -112,14 +122,17 @@ def dataset_checks(name: str, found: Dataset | NotPrepared | UsageError) -> list
     return [Check("dataset", found.name, "pass", f"{found.documents} documents in {found.path}, as recorded")]
 
 
-def without_hopeless(planned: Sequence[Selected | Skipped], checks: Sequence[Check]) -> tuple[Selected | Skipped, ...]:
-    """The plan, with what a failed check stops skipped for the first such reason."""
+def without_hopeless(session: Session, checks: Sequence[Check]) -> Session:
+    """The session, with what a failed check stops skipped for the first such reason."""
     why = {name: check for check in reversed(checks) if check.status == "fail" for name in check.stops}
-    return tuple(_skipped(item, why) for item in planned)
+    plans = [
+        dataclasses.replace(plan, planned=tuple(_skipped(item, why) for item in plan.planned)) for plan in session.plans
+    ]
+    return dataclasses.replace(session, plans=tuple(plans))
 
 
 def _skipped(item: Selected | Skipped, why: dict[str, Check]) -> Selected | Skipped:
-    check = why.get(item.experiment.name)
+    check = why.get(item.title)
     if check is None or isinstance(item, Skipped):
         return item
-    return Skipped(item.experiment, f"{check.check}, {check.subject}: {check.message}", check.mend)
+    return Skipped(item.experiment, f"{check.check}, {check.subject}: {check.message}", check.mend, item.apart)

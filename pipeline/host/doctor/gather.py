@@ -36,7 +36,7 @@ class Facts:
     docker: DockerFacts | None = None
     builds: tuple[str, ...] = ()
     builder_fault: str | None = None
-    opened_bytes: Mapping[str, int] = field(default_factory=dict)
+    opened_bytes: Mapping[tuple[str, str], int] = field(default_factory=dict)
     gated: Sequence[Gated] = ()
 
 

@@ -70,7 +70,7 @@ def gpu_checks(
         return [Check("gpu", hardware.gpu.name, "fail", message, "take --gpu auto, or run this on the GPU's machine")]
     size = "" if cards[0].memory_bytes is None else f", {gib(cards[0].memory_bytes)} GiB"
     found = f"{hardware.description}{size}, driver {hardware.driver}{f'; {len(cards)} of them' * (len(cards) > 1)}"
-    on_gpu = tuple(item.experiment.name for item in planned if item.variant.device == "cuda")
+    on_gpu = tuple(item.title for item in planned if item.variant.device == "cuda")
     of_each = [check for card in cards for check in (_use(card), _mode(card, on_gpu))]
     return [Check("gpu", hardware.gpu.name, "pass", found), *of_each]
 

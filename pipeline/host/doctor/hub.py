@@ -60,6 +60,19 @@ def ask(repositories: Sequence[Repository], timeout_s: float = TIMEOUT_S) -> lis
     return [Gated(repository, True, *answers.get(repository.name, silence)) for repository in repositories]
 
 
+def how_to_get(repositories: Sequence[Repository]) -> list[str]:
+    """A line for each: where access is asked for, and what to do then."""
+    return [
+        f"{repository.name} is gated: {ask_for_access(repository.name)} (for {', '.join(repository.experiments)})"
+        for repository in repositories
+    ]
+
+
+def ask_for_access(name: str) -> str:
+    """What whoever has no token does about a gated repository."""
+    return f"ask for access at {DEFAULT_ENDPOINT}/{name}, then run `hf auth login` or set HF_TOKEN"
+
+
 def hub_checks(found: Sequence[Gated]) -> list[Check]:
     """A line for each gated repository; nothing where none has to be fetched."""
     return [_check(item) for item in found]
@@ -69,8 +82,8 @@ def _check(item: Gated) -> Check:
     name, stops = item.repository.name, item.repository.experiments
     page = f"{DEFAULT_ENDPOINT}/{name}"
     if not item.token:
-        mend = f"ask for access at {page}, then run `hf auth login` or set HF_TOKEN"
-        return Check("hub", name, "fail", "gated, not in the cache, and there is no token", mend, stops)
+        message = "gated, not in the cache, and there is no token"
+        return Check("hub", name, "fail", message, ask_for_access(name), stops)
     if item.status in REFUSED:
         reason = "the token is not valid" if item.status == 401 else "the token's account has no access"
         mend = f"ask for access at {page}, with a token that may read gated repositories"

@@ -54,14 +54,22 @@ def memory_checks(
     hardware: Hardware,
     memory: Memory,
     request: Request | None,
-    opened_bytes: Mapping[str, int],
+    opened_bytes: Mapping[tuple[str, str], int],
 ) -> list[Check]:
-    """A line for each experiment with a model. request: None for documents that aren't there yet.
+    """A line for each experiment with a model. request: theirs; None for documents that aren't there yet.
 
-    opened_bytes: of the weights that are prepared, by format.
+    opened_bytes: of the weights that are prepared, by model and format.
     """
     return [
-        _check(item, item.model, item.experiment.weights, hardware, memory, request, opened_bytes)
+        _check(
+            item,
+            item.model,
+            item.experiment.weights,
+            hardware,
+            memory,
+            request,
+            opened_bytes.get((item.model.name, item.experiment.weights)),
+        )
         for item in planned
         if item.model is not None and item.experiment.weights is not None
     ]
@@ -74,7 +82,7 @@ def _check(
     hardware: Hardware,
     memory: Memory,
     request: Request | None,
-    opened_bytes: Mapping[str, int],
+    opened_bytes: int | None,
 ) -> Check:
     experiment = item.experiment
     _, dtype, batch_size = settings_on(experiment, hardware)
@@ -91,15 +99,15 @@ def _check(
         batch_size,
         longest,
         hardware.gpu.device,
-        opened_bytes.get(form),
+        opened_bytes,
         experiment.needs.gpus,
     )
     if found is None:
         message = f"models.yaml gives no shape of {model.name} (linear_parameters, attention)"
-        return Check("memory", experiment.name, "unknown", message)
+        return Check("memory", item.title, "unknown", message)
     if not memory.sizes:
-        return Check("memory", experiment.name, "unknown", f"{_parts(found)}; the device's size can't be told")
-    return judge(experiment.name, found, memory, experiment.memory)
+        return Check("memory", item.title, "unknown", f"{_parts(found)}; the device's size can't be told")
+    return judge(item.title, found, memory, experiment.memory)
 
 
 def judge(name: str, found: Estimate, memory: Memory, footprint: Footprint) -> Check:

@@ -9,7 +9,7 @@ from pipeline.entries import Image, Variant
 from pipeline.host.doctor.disk import GB, Need
 from pipeline.host.doctor.hub import Repository
 from pipeline.host.session import Session
-from pipeline.plan import Selected, formats_needed, preparing_variant
+from pipeline.plan import Selected, WeightsNeeded, preparing_variant, weights_needed
 from pipeline.spec import JobWeights
 from pipeline.weights import opened_bytes, read_weights
 
@@ -22,38 +22,37 @@ MB = 10**6
 def find_missing(session: Session, dataset: Dataset | NotPrepared | None) -> dict[str, tuple[Need, ...]]:
     """By experiment, in the order of the run: what has to be built, installed or fetched for it."""
     documents = tuple(_documents(session)) if isinstance(dataset, NotPrepared) else ()
-    return {item.experiment.name: (*documents, *_of(item, session)) for item in _selected(session)}
+    return {item.title: (*documents, *_of(item, session)) for item in session.selected}
 
 
-def prepared_bytes(session: Session) -> dict[str, int]:
-    """Sizes of the weights that are there, by format."""
-    forms = {item.experiment.weights for item in _selected(session)} - {None}
-    there = {form: _prepared(session, form) for form in forms if form is not None}
-    return {form: opened_bytes(session.arguments.cache, weights) for form, weights in there.items() if weights}
+def prepared_bytes(session: Session) -> dict[tuple[str, str], int]:
+    """Sizes of the weights that are there, by model and format."""
+    there = {needed.key: _prepared(session, needed) for needed in weights_needed(session.selected)}
+    return {key: opened_bytes(session.arguments.cache, weights) for key, weights in there.items() if weights}
 
 
 def repositories_to_fetch(session: Session) -> list[Repository]:
     """The gated ones, each with the experiments that need it."""
     found: dict[str, Repository] = {}
-    for item in _selected(session):
-        for form in formats_needed([item], session.model):
-            source = session.model.weights[form]
-            if source.gated and source.repo is not None and _prepared(session, form) is None:
+    for item in session.selected:
+        for needed in weights_needed([item]):
+            source = needed.model.weights[needed.form]
+            if source.gated and source.repo is not None and _prepared(session, needed) is None:
                 before = found.get(source.repo, Repository(source.repo, source.revision))
-                found[source.repo] = replace(before, experiments=(*before.experiments, item.experiment.name))
+                found[source.repo] = replace(before, experiments=(*before.experiments, item.title))
     return list(found.values())
 
 
 def _of(item: Selected, session: Session) -> Iterator[Need]:
     yield from _environment(item.image, item.variant, session)
-    chosen = {other.image.name: other.variant for other in _selected(session)}
-    for form, image_name in formats_needed([item], session.model).items():
-        if _prepared(session, form) is not None:
+    chosen = {other.image.name: other.variant for other in session.selected}
+    for needed in weights_needed([item]):
+        if _prepared(session, needed) is not None:
             continue
-        size = files_bytes(session.model, session.model.weights[form])
-        yield Need(f"{form} weights of {session.model.name}", "cache", size)
-        image = session.catalog.images[image_name]
-        variant = chosen.get(image_name) or preparing_variant(
+        size = files_bytes(needed.model, needed.model.weights[needed.form])
+        yield Need(f"{needed.form} weights of {needed.model.name}", "cache", size)
+        image = session.catalog.images[needed.image]
+        variant = chosen.get(needed.image) or preparing_variant(
             image, session.hardware, session.launcher.why_not, session.arguments.variants
         )
         if variant is not None:
@@ -78,9 +77,5 @@ def _documents(session: Session) -> Iterator[Need]:
     yield Need(f"documents of {session.choices.dataset}", "data", size)
 
 
-def _prepared(session: Session, form: str) -> JobWeights | None:
-    return read_weights(session.catalog, session.model.name, form, session.arguments.cache)
-
-
-def _selected(session: Session) -> list[Selected]:
-    return [item for item in session.planned if isinstance(item, Selected)]
+def _prepared(session: Session, needed: WeightsNeeded) -> JobWeights | None:
+    return read_weights(session.catalog, needed.model.name, needed.form, session.arguments.cache)

@@ -18,6 +18,7 @@ from pipeline.report.html.cells import Cell, estimate, figure
 from pipeline.report.html.columns import Group
 from pipeline.report.html.documents import documents_json, table_names
 from pipeline.report.html.drawing import Chart
+from pipeline.report.html.imported import imported_sheet
 from pipeline.report.html.keyfigures import KeyFigure, key_figures
 from pipeline.report.html.times import time_tables
 from pipeline.report.model import Launch, Report, Row, Standing, Table
@@ -87,6 +88,7 @@ def render(report: Report) -> str:
         ),
         across=grouped(report.across),
         times=time_tables(report),
+        imported=imported_sheet(report),
         style=style,
         script=script,
         policy=_policy(style, script),

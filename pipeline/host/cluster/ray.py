@@ -85,7 +85,7 @@ class Cluster:
             "num_returns": "streaming",
             "_generator_backpressure_num_objects": 16,
         }
-        if need.accelerator and need.gpus:
+        if need.accelerator is not None:
             options["accelerator_type"] = need.accelerator
         if node is not None:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node.id, soft=False)
@@ -122,9 +122,9 @@ class Task:
         import ray
         from ray import exceptions
 
-        if not ray.wait([self._generator], timeout=seconds, fetch_local=False)[0]:
-            return []
         try:
+            if not ray.wait([self._generator], timeout=seconds, fetch_local=False)[0]:
+                return []
             return [ray.get(next(self._generator))]
         except StopIteration:
             self.over = True

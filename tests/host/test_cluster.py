@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import load_catalog
-from pipeline.errors import UsageError
+from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import open_atomically
 from pipeline.host.arguments import parse
 from pipeline.host.cluster.events import Documents, Piece
-from pipeline.host.cluster.nodes import Node, need_for
+from pipeline.host.cluster.nodes import Need, Node, need_for
 from pipeline.host.cluster.preparing import merge
 from pipeline.host.cluster.received import Received
 from pipeline.host.cluster.tail import Tail
@@ -63,6 +63,11 @@ def test_what_is_needed_and_what_there_is_are_told_in_words() -> None:
         "small (1 GPU, 8 CPU, T4)",
         "plain (16 CPU, pool=1)",
     ]
+
+
+def test_a_job_without_a_gpu_stays_on_the_nodes_of_the_others() -> None:
+    need = Need(gpus=0, accelerator="A100")
+    assert [node for node in NODES if need.fits(node)] == [A100]
 
 
 def test_every_gpu_that_can_be_named_says_what_ray_calls_it() -> None:
@@ -157,9 +162,9 @@ def test_what_a_lost_node_left_half_sent_is_gone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["../result.json", "/etc/passwd", ".hidden", ""])
-def test_a_node_names_no_file_outside_the_jobs_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize("name", ["../result.json", "/etc/passwd", "log.txt", "job.json", ""])
+def test_a_node_names_no_file_but_those_that_jobs_leave(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="a node sent a file named"):
         Received(tmp_path).take(Piece(name, b"", last=True))
 
 

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.host.launchers import Exit
+from pipeline.results import DOCUMENTS_FILE, REPEATS_FILE, RESULT_FILE
+
+FILES = (DOCUMENTS_FILE, REPEATS_FILE, RESULT_FILE)
+"""What a job leaves in its folder and a node sends, in this order: with its result the rest is here."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Documents:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a file that the job left in its folder. last: the file is whole with it."""
+    """A part of one of FILES. last: the file is whole with it."""
 
     name: str
     content: bytes

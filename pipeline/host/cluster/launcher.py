@@ -4,8 +4,8 @@ machine; what it says and finishes comes back as it goes, and a job whose node i
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from pipeline import codec
@@ -52,6 +52,8 @@ class RayLauncher:
     results: Path
     note: Callable[[str], None] = lambda text: None
     selected: list[Selected] = field(default_factory=list)
+    _shared: dict[str, tuple[Shared, str]] = field(default_factory=dict)
+    _sharing: Lock = field(default_factory=Lock)
 
     @property
     def name(self) -> str:
@@ -114,7 +116,7 @@ class RayLauncher:
         Raises BenchmarkError where no node can run it.
         """
         job = codec.decode(Job, read_json(log.with_name(JOB_FILE)), str(log.with_name(JOB_FILE)))
-        need = replace(self.need, gpus=place.gpus, accelerator=self.need.accelerator if place.gpus else None)
+        need = replace(self.need, gpus=place.gpus)  # one without a model takes no GPU, and stays beside those that do
         running = _Running(self, job, need, stop or Stop(), Received(log.parent), on_line)
         with Log(log) as output:
             ended = running.run(self._node_job(job, image, limits, place), output)
@@ -127,14 +129,12 @@ class RayLauncher:
         return NodeJob(self.workplace, job, item, limits, place.gpus, documents, sha256, nothing)
 
     def _documents(self, path: str) -> tuple[Shared, str]:
-        if path not in self._shared:
-            whole = self.data / path
-            self._shared[path] = self.cluster.share(pieces_of(whole)), sha256_file(whole)
-        return self._shared[path]
-
-    @cached_property
-    def _shared(self) -> dict[str, tuple[Shared, str]]:
-        return {}
+        """The dataset's file, put into the object store once for all jobs, and its SHA-256."""
+        with self._sharing:
+            if path not in self._shared:
+                whole = self.data / path
+                self._shared[path] = self.cluster.share(pieces_of(whole)), sha256_file(whole)
+            return self._shared[path]
 
 
 def _is_of(item: Selected, job: Job) -> bool:

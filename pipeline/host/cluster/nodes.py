@@ -43,7 +43,7 @@ class Node:
 class Need:
     """What Ray must find free on a node for a job, and holds for it alone until it ends.
 
-    accelerator: the kind of the GPUs, by Ray's name; None for any. resources: the user's own, by name.
+    accelerator: the kind of the node's GPUs, by Ray's name; None for any. resources: the user's own, by name.
     """
 
     gpus: float = 0
@@ -53,16 +53,14 @@ class Need:
 
     def fits(self, node: Node) -> bool:
         """Whether the node has it all, were nothing of it taken."""
-        kinds = [self.accelerator] if self.accelerator and self.gpus else []
         amounts = {"GPU": self.gpus, "CPU": self.cpus, **self.resources}
-        return all(node.amount(name) >= amount for name, amount in amounts.items()) and all(
-            kind in node.accelerators for kind in kinds
-        )
+        enough = all(node.amount(name) >= amount for name, amount in amounts.items())
+        return enough and self.accelerator in (None, *node.accelerators)
 
     def describe(self) -> str:
         """For messages: "1 GPU of type A100 and pool=1"."""
         kind = f" of type {self.accelerator}" if self.accelerator else ""
-        parts = [f"{self.gpus:g} GPU{kind}"] if self.gpus else []
+        parts = [f"{self.gpus:g} GPU{kind}"] if self.gpus or kind else []
         parts += [f"{self.cpus:g} CPU"] if self.cpus else []
         return " and ".join([*parts, *(f"{name}={amount:g}" for name, amount in self.resources.items())])
 

@@ -20,7 +20,7 @@ from pipeline.files import sha256_file, write_json
 from pipeline.gpus import VISIBLE, detect_gpus
 from pipeline.hardware import Hardware
 from pipeline.host.arguments import Arguments
-from pipeline.host.cluster.events import Batch, Documents, Ended, Event, Line, Piece, Started
+from pipeline.host.cluster.events import FILES, Batch, Documents, Ended, Event, Line, Piece, Started
 from pipeline.host.cluster.ray import Shared, fetch, this_node
 from pipeline.host.cluster.tail import Tail
 from pipeline.host.launchers import Exit, Launcher, Place
@@ -32,7 +32,7 @@ from pipeline.job_folder import JOB_FILE
 from pipeline.locks import exclusive
 from pipeline.machine import os_name
 from pipeline.plan import REPOSITORY, Selected
-from pipeline.results import DOCUMENTS_FILE, LOG_FILE, RESULT_FILE
+from pipeline.results import DOCUMENTS_FILE, LOG_FILE
 from pipeline.spec import Job
 
 PERIOD_S = 0.2
@@ -222,22 +222,16 @@ def _gather(events: "SimpleQueue[Event]", wait_s: float = PERIOD_S) -> list[Even
 
 
 def _files(folder: Path) -> Iterator[Batch]:
-    """What the job left, the result last; not what is known already, nor links, which it may have left to have other
-    files read."""
-    known = (LOG_FILE, JOB_FILE, RESULT_FILE)
-    paths = sorted(path for path in folder.iterdir() if path.name not in known)
-    for path in (*paths, folder / RESULT_FILE):
+    """What the job left, but for links, which it may have left to have other files read."""
+    for path in (folder / name for name in FILES):
         if path.is_symlink() or not path.is_file():
             continue
         with path.open("rb") as stream:
-            left = path.stat().st_size
-            while True:
-                content = stream.read(PIECE_BYTES)
-                left -= len(content)
-                last = left <= 0 or not content
-                yield [Piece(path.name, content, last)]
-                if last:
-                    break
+            content = stream.read(PIECE_BYTES)
+            while following := stream.read(PIECE_BYTES):
+                yield [Piece(path.name, content, last=False)]
+                content = following
+            yield [Piece(path.name, content, last=True)]
 
 
 def _place_documents(task: NodeJob) -> Path:

@@ -85,7 +85,7 @@ class Cluster:
             "num_returns": "streaming",
             "_generator_backpressure_num_objects": 16,
         }
-        if need.accelerator and need.gpus:
+        if need.accelerator is not None:
             options["accelerator_type"] = need.accelerator
         if node is not None:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node.id, soft=False)
@@ -122,9 +122,9 @@ class Task:
         import ray
         from ray import exceptions
 
-        if not ray.wait([self._generator], timeout=seconds, fetch_local=False)[0]:
-            return []
         try:
+            if not ray.wait([self._generator], timeout=seconds, fetch_local=False)[0]:
+                return []
             return [ray.get(next(self._generator))]
         except StopIteration:
             self.over = True
@@ -186,6 +186,10 @@ def connect(address: str) -> Cluster:
         )
     if ray.is_initialized():
         return Cluster()
+    from ray._private import worker
+
+    # Ray tells of lost nodes on standard output, which may be somebody's JSON; the notes of jobs tell of them too
+    worker.print_to_stdstream = lambda data, ignore_prefix: None
     before = signal.getsignal(signal.SIGTERM)
     left = (f"/{path.name}" for path in Path(REPOSITORY).iterdir() if path.name not in CARRIED)
     try:

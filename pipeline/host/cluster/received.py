@@ -6,9 +6,8 @@ from typing import IO
 
 from pipeline.errors import BenchmarkError
 from pipeline.files import create_anew
-from pipeline.host.cluster.events import Documents, Piece
-from pipeline.names import check_name
-from pipeline.results import DOCUMENTS_FILE, LOG_FILE
+from pipeline.host.cluster.events import FILES, Documents, Piece
+from pipeline.results import DOCUMENTS_FILE
 
 PART = ".part"
 """The end of the name of a file that is not whole yet."""
@@ -42,9 +41,9 @@ class Received:
             stream.write(documents.lines)
 
     def take(self, piece: Piece) -> None:
-        """Write a part of a file; the file appears with its last. A BenchmarkError for a name that is no file's."""
-        if check_name(piece.name, "a file that a node sent") == LOG_FILE:
-            raise BenchmarkError(f"a node sent {LOG_FILE}, which is written here")
+        """Write a part of a file; the file appears with its last. A BenchmarkError for another name."""
+        if piece.name not in FILES:
+            raise BenchmarkError(f"a node sent a file named {piece.name!r}; a job leaves {', '.join(FILES)}")
         path = self._folder / f"{piece.name}{PART}"
         if self._part is None:
             self._part = create_anew(path)

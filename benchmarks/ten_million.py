@@ -26,7 +26,7 @@ from typing import Any
 
 from pipeline import codec
 from pipeline.catalog import load_catalog
-from pipeline.choices import make_request, resolve_choices
+from pipeline.choices import make_requests, resolve_choices
 from pipeline.datasets import Dataset
 from pipeline.files import read_json, write_json
 from pipeline.host.arguments import parse
@@ -98,9 +98,9 @@ def plan(folder: Path, docs: int, shards: int) -> Job:
     catalog = load_catalog()
     options = parse(["--gpu", "cpu", "--experiment", "lead-3", "--docs", str(docs)], catalog, list(LAUNCHERS))
     choices = resolve_choices(options, catalog)
-    request = make_request(options, choices, Dataset("short", DATASET, docs), folder, "process")
+    [request] = make_requests(options, choices, Dataset("short", DATASET, docs), folder, "process")
     request = replace(request, shards=shards)
-    [item] = select(["lead-3"], catalog, choices.model, choices.hardware, lambda _image, _variant: None)
+    [item] = select(["lead-3"], catalog, choices.models[0].model, choices.hardware, lambda _image, _variant: None)
     assert isinstance(item, Selected)
     return replace(make_job(item, request, choices.hardware, None, HostFacts()), weights=RANDOM)
 

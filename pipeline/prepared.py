@@ -14,7 +14,8 @@ from pipeline.names import Name
 
 @dataclass(frozen=True)
 class Fields:
-    """Where a document lies in a row. Dots reach into nested fields; of a list there, the texts are joined.
+    """Where a document lies in a row. Dots reach into nested fields; of a list there, the texts are joined, unless a
+    number in brackets takes one of them: article.document[0] is the first section's.
 
     id: None where it is made of the file's name and the row's number. url: instead of an id, which is its last part.
     """

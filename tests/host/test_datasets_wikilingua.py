@@ -94,6 +94,15 @@ def test_sections_become_one_document_with_one_summary_in_either_layout(parquet:
     assert len(read_documents(tmp_path / found.path)) == 3
 
 
+def test_the_first_section_of_each_article_is_a_dataset_of_its_own(parquet: Path, tmp_path: Path) -> None:
+    found = prepare("wikilingua-first-section", tmp_path, parquet_files=[parquet])
+    assert [(line["document"], line["summary"]) for line in lines(tmp_path / found.path)] == [
+        ("Take a rope. Hold it.", "Take a rope."),
+        ("Lass das Öl ab.", "Öl ab."),
+        ("Not the same page.", "Not the same."),
+    ]
+
+
 def test_the_manifest_records_origin_licence_count_hash_and_drops(parquet: Path, tmp_path: Path) -> None:
     found = prepare("wikilingua", tmp_path, parquet_files=[parquet])
     content = (tmp_path / found.path).read_bytes()

@@ -87,7 +87,7 @@ def settle_fields(files: Sequence[Source], choice: FieldChoice) -> Fields:
     fields = Fields(choice.document or "document", choice.summary or "summary", identifier)
     for file, columns in by_file.items():
         for name, option in options_by_field(fields).items():
-            first = path_of(name, columns)[0]
+            first = path_of(name, columns).names[0]
             if first not in columns:
                 raise missing(str(file), first, columns, option)
         if _KINDS[file.suffix.lower()] is _KINDS[".parquet"]:
@@ -124,11 +124,11 @@ def _records(files: Sequence[Source], fields: Fields) -> Iterator[tuple[Row, dic
 
 
 def _text(row: Row, name: str, option: str, *, numbers: bool = False) -> str:
-    names = path_of(name, row.values)
-    if names[0] not in row.values:
-        raise missing(row.where, names[0], tuple(row.values), option)
+    path = path_of(name, row.values)
+    if path.names[0] not in row.values:
+        raise missing(row.where, path.names[0], tuple(row.values), option)
     try:
-        text = text_at(row.values, names, numbers=numbers)
+        text = text_at(row.values, path, numbers=numbers)
     except UsageError as error:
         raise UsageError(f"{row.where}: field {name!r}: {error}; name another with {option}") from error
     return usable_text(text or "", name, row.where)

@@ -40,10 +40,11 @@ def require_texts(file: Path, fields: Fields, options: Mapping[str, str]) -> Non
 def keys(file: Path, name: str) -> Iterator[str | None]:
     """One column's texts or whole numbers, of all rows, without reading any other column."""
     with _opened(file) as parquet:
-        top, *inner = path_of(name, parquet.schema_arrow.names)
-        for batch in parquet.iter_batches(KEYS_AT_ONCE, columns=[top]):
+        path = path_of(name, parquet.schema_arrow.names)
+        within = path._replace(names=path.names[1:])
+        for batch in parquet.iter_batches(KEYS_AT_ONCE, columns=[path.names[0]]):
             for value in batch.column(0).to_pylist():
-                yield text_at(value, inner, numbers=True)
+                yield text_at(value, within, numbers=True)
 
 
 def rows(file: Path, names: Sequence[str], wanted: Sequence[int] | None = None) -> Iterator[Row]:
@@ -53,7 +54,7 @@ def rows(file: Path, names: Sequence[str], wanted: Sequence[int] | None = None) 
     isn't read.
     """
     with _opened(file) as parquet:
-        tops = list(dict.fromkeys(path_of(name, parquet.schema_arrow.names)[0] for name in names))
+        tops = list(dict.fromkeys(path_of(name, parquet.schema_arrow.names).names[0] for name in names))
         begin = 0
         for group in range(parquet.num_row_groups):
             end = begin + parquet.metadata.row_group(group).num_rows
@@ -100,7 +101,7 @@ def _opened(file: Path) -> Iterator[Any]:
 
 
 def _require(kinds: Sequence[str], schema: Any, name: str, where: str, option: str | None) -> None:
-    first, *others = path_of(name, schema.names)
+    first, *others = path_of(name, schema.names).names
     if first not in schema.names:
         raise missing(where, first, schema.names, option)
     if schema.names.count(first) > 1:

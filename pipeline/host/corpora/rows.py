@@ -1,15 +1,17 @@
 """A row of somebody's table, and how a text is taken out of it."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.errors import UsageError
 from pipeline.plain import shown, spelt
 from pipeline.prepared import Fields
 
 NAMES_SHOWN = 12
+_PLACE = re.compile(r"(.+)\[(\d{1,6})\]")
 
 
 @dataclass(frozen=True)
@@ -21,30 +23,50 @@ class Row:
     number: int
 
 
-def path_of(name: str, columns: Iterable[str]) -> tuple[str, ...]:
-    """A field's name as the names to follow: a column of exactly that name, else what the dots reach into."""
-    return (name,) if name in columns else tuple(name.split("."))
+class Path(NamedTuple):
+    """A field's name, taken apart. names: to follow, one into the other. place: of the one text of a list that is
+    meant, from 0; None for all of them."""
+
+    names: tuple[str, ...]
+    place: int | None
 
 
-def text_at(value: Any, names: Sequence[str], *, numbers: bool = False) -> str | None:
-    """The text that these names lead to; None where there is none.
+def path_of(name: str, columns: Iterable[str]) -> Path:
+    """A column of exactly that name, else what the dots reach into: "article.document", or "article.document[0]"."""
+    if name in columns:
+        return Path((name,), None)
+    found = _PLACE.fullmatch(name)
+    bare, place = (found[1], int(found[2])) if found else (name, None)
+    return Path(tuple(bare.split(".")), place)
+
+
+def text_at(value: Any, path: Path, *, numbers: bool = False) -> str | None:
+    """The text that the path leads to; None where there is none.
 
     A text stands as it is. Those of a list, or of the sections in one, come to one line, joined with spaces.
     numbers: whether a whole number counts, as its digits. A UsageError, without a place, for anything else.
     """
-    if value is None:
-        return None
+    texts, of_list = _texts(value, path.names, numbers=numbers)
+    if path.place is not None:
+        return _joined(texts[path.place : path.place + 1])
+    return _joined(texts) if of_list else texts[0]
+
+
+def _texts(value: Any, names: Sequence[str], *, numbers: bool) -> tuple[list[str | None], bool]:
+    """All that are there, and whether there was a list on the way."""
     if isinstance(value, list):
-        return _joined(text_at(item, names, numbers=numbers) for item in value)
+        return [text for item in value for text in _texts(item, names, numbers=numbers)[0]], True
+    if value is None:
+        return [None], False
     if names:
         if not isinstance(value, Mapping):
             raise UsageError(f"expected fields with {names[0]!r} among them, found {type(value).__name__}")
-        return text_at(value.get(names[0]), names[1:], numbers=numbers)
+        return _texts(value.get(names[0]), names[1:], numbers=numbers)
     if numbers and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        return [str(value)], False
     if not isinstance(value, str):
         raise UsageError(f"must be text, or a list of texts, found {type(value).__name__}")
-    return value
+    return [value], False
 
 
 def _joined(texts: Iterable[str | None]) -> str:

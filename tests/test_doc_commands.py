@@ -47,8 +47,8 @@ def test_a_command_of_a_document_is_one_that_the_orchestrator_takes(document: st
     for name in arguments.experiments:
         find(CATALOG.experiments, name, "experiment")
     find(dict.fromkeys([AUTO, CPU, *CATALOG.gpus]), arguments.gpu, "GPU")
-    if arguments.models is not None:
-        find(CATALOG.models, arguments.models, "model")
+    for model in arguments.models:
+        find(CATALOG.models, model, "model")
     if arguments.prompt is not None:
         find(CATALOG.prompts, arguments.prompt, "prompt")
     if arguments.dataset is not None:

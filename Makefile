@@ -40,6 +40,8 @@ lock: $(VENV)/dev
 		--output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--extra dev --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--extra ray --output-file requirements-ray.lock pyproject.toml
 	$(BIN)/python -m images.lock $(ARGS)
 	$(BIN)/python -m images.conflicts $(ARGS)
 	$(BIN)/python -m images.compose

@@ -1,6 +1,7 @@
 """What runs on a node of the cluster, in a task of Ray's: the launchers and the preparation of a single machine, over
 the node's own cache and a folder that goes with the job."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ from pipeline.host.cluster.tail import Tail
 from pipeline.host.launchers import Exit, Launcher, Place
 from pipeline.host.launchers.choose import open_launcher
 from pipeline.host.limits import Limits
+from pipeline.host.owner import is_gone, this_process
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.stopping import Stop
 from pipeline.job_folder import JOB_FILE
@@ -36,6 +38,8 @@ from pipeline.results import DOCUMENTS_FILE, LOG_FILE
 from pipeline.spec import Job
 
 PERIOD_S = 0.2
+SCRATCH = "summarisation-benchmark-"
+OWNER_FILE = ".owner"
 BATCH = 256
 DOCUMENTS_BYTES = 1 << 16
 """Of what is small enough for Ray to send at once, past the node's object store."""
@@ -134,7 +138,7 @@ def survey(arguments: Arguments, catalog: Catalog, hypothetical: bool) -> Iterat
 
 def prepare(workplace: Workplace, planned: Sequence[Selected]) -> Iterator[tuple[Prepared, dict[str, str]]]:
     """Environments and weights on this node, and by their names the ends of the logs of what could not be made."""
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         launcher = workplace.launcher(REPOSITORY / "data", scratch)
         prepared = workplace.prepare(launcher, planned, scratch, lambda text: None)
         yield prepared, {path.name: read_tail(path) for path in scratch.glob("*.txt")}
@@ -143,7 +147,7 @@ def prepare(workplace: Workplace, planned: Sequence[Selected]) -> Iterator[tuple
 def run_job(task: NodeJob) -> Iterator[Batch]:
     """Run the job, and tell of it as it goes. Nothing is left of it on the node, however this ends."""
     yield [Started(this_node())]
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         said: list[Event] = []
         data = _place_documents(task)
         launcher = task.workplace.launcher(data, scratch)
@@ -283,8 +287,15 @@ def _begin(task: NodeJob, launcher: Launcher, folder: Path, earlier: bytes) -> N
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="summarisation-benchmark-"))
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """A folder for what goes with a task, after those that killed tasks left are removed."""
+    parent = parent or Path(tempfile.gettempdir())
+    for owner in parent.glob(f"{SCRATCH}*/{OWNER_FILE}"):
+        with contextlib.suppress(OSError):  # it ends at this moment, or is another user's
+            if is_gone(owner.read_text(encoding="utf-8")):
+                shutil.rmtree(owner.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=parent))
+    (folder / OWNER_FILE).write_text(this_process(), encoding="utf-8")
     try:
         yield folder
     finally:

@@ -12,8 +12,8 @@ from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import open_atomically
 from pipeline.host.arguments import parse
 from pipeline.host.cluster.events import Documents, Piece
+from pipeline.host.cluster.node_folders import OWNER_FILE, scratch_folder
 from pipeline.host.cluster.nodes import Need, Node, need_for
-from pipeline.host.cluster.on_node import OWNER_FILE, scratch_folder
 from pipeline.host.cluster.preparing import merge
 from pipeline.host.cluster.received import Received
 from pipeline.host.cluster.tail import Tail

@@ -1,6 +1,8 @@
 """What of a Ray cluster is decided without one: what jobs need of nodes, and what becomes of what nodes send."""
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from pipeline.errors import BenchmarkError, UsageError
 from pipeline.files import open_atomically
 from pipeline.host.arguments import parse
 from pipeline.host.cluster.events import Documents, Piece
+from pipeline.host.cluster.node_folders import OWNER_FILE, scratch_folder
 from pipeline.host.cluster.nodes import Need, Node, need_for
 from pipeline.host.cluster.preparing import merge
 from pipeline.host.cluster.received import Received
@@ -166,6 +169,17 @@ def test_what_a_lost_node_left_half_sent_is_gone(tmp_path: Path) -> None:
 def test_a_node_names_no_file_but_those_that_jobs_leave(name: str, tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="a node sent a file named"):
         Received(tmp_path).take(Piece(name, b"", last=True))
+
+
+def test_what_a_killed_task_left_on_its_node_is_gone_with_the_next(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path) as alive:
+        left = tmp_path / alive.name.replace(alive.name[-4:], "left")
+        left.mkdir()
+        (left / OWNER_FILE).write_text(f"{socket.gethostname()}:{os.getpid()}:0")  # of a process with its number before
+        with scratch_folder(tmp_path):
+            assert alive.is_dir()
+            assert not left.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def weights(sha256: str) -> JobWeights:

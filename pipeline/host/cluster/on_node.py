@@ -2,8 +2,6 @@
 the node's own cache and a folder that goes with the job."""
 
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,11 +14,12 @@ from pipeline.analysis.failures import read_tail
 from pipeline.catalog import Catalog
 from pipeline.choices import resolve_choices
 from pipeline.errors import BenchmarkError
-from pipeline.files import sha256_file, write_json
+from pipeline.files import write_json
 from pipeline.gpus import VISIBLE, detect_gpus
 from pipeline.hardware import Hardware
 from pipeline.host.arguments import Arguments
-from pipeline.host.cluster.events import FILES, Batch, Documents, Ended, Event, Line, Piece, Started
+from pipeline.host.cluster.events import Batch, Documents, Ended, Event, Line, Started
+from pipeline.host.cluster.node_folders import files_left, place_documents, scratch_folder
 from pipeline.host.cluster.ray import Shared, fetch, this_node
 from pipeline.host.cluster.tail import Tail
 from pipeline.host.launchers import Exit, Launcher, Place
@@ -29,7 +28,6 @@ from pipeline.host.limits import Limits
 from pipeline.host.prepare import Preparation, Prepared
 from pipeline.host.stopping import Stop
 from pipeline.job_folder import JOB_FILE
-from pipeline.locks import exclusive
 from pipeline.machine import os_name
 from pipeline.plan import REPOSITORY, Selected
 from pipeline.results import DOCUMENTS_FILE, LOG_FILE
@@ -39,7 +37,6 @@ PERIOD_S = 0.2
 BATCH = 256
 DOCUMENTS_BYTES = 1 << 16
 """Of what is small enough for Ray to send at once, past the node's object store."""
-PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def survey(arguments: Arguments, catalog: Catalog, hypothetical: bool) -> Iterat
 
 def prepare(workplace: Workplace, planned: Sequence[Selected]) -> Iterator[tuple[Prepared, dict[str, str]]]:
     """Environments and weights on this node, and by their names the ends of the logs of what could not be made."""
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         launcher = workplace.launcher(REPOSITORY / "data", scratch)
         prepared = workplace.prepare(launcher, planned, scratch, lambda text: None)
         yield prepared, {path.name: read_tail(path) for path in scratch.glob("*.txt")}
@@ -143,9 +140,10 @@ def prepare(workplace: Workplace, planned: Sequence[Selected]) -> Iterator[tuple
 def run_job(task: NodeJob) -> Iterator[Batch]:
     """Run the job, and tell of it as it goes. Nothing is left of it on the node, however this ends."""
     yield [Started(this_node())]
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         said: list[Event] = []
-        data = _place_documents(task)
+        cache, relative = task.workplace.arguments.cache, task.job.workload.documents
+        data = place_documents(cache, relative, task.documents, task.documents_sha256)
         launcher = task.workplace.launcher(data, scratch)
         try:
             _require_prepared(task, launcher, scratch / "prepare", lambda text: said.append(Line(text)))
@@ -159,7 +157,7 @@ def run_job(task: NodeJob) -> Iterator[Batch]:
             ended = yield from _follow(task, launcher, folder, tail)
         finally:
             tail.close()
-        yield from _files(folder)
+        yield from files_left(folder)
         yield [Ended(ended)]
 
 
@@ -221,34 +219,6 @@ def _gather(events: "SimpleQueue[Event]", wait_s: float = PERIOD_S) -> list[Even
     return batch
 
 
-def _files(folder: Path) -> Iterator[Batch]:
-    """What the job left, but for links, which it may have left to have other files read."""
-    for path in (folder / name for name in FILES):
-        if path.is_symlink() or not path.is_file():
-            continue
-        with path.open("rb") as stream:
-            content = stream.read(PIECE_BYTES)
-            while following := stream.read(PIECE_BYTES):
-                yield [Piece(path.name, content, last=False)]
-                content = following
-            yield [Piece(path.name, content, last=True)]
-
-
-def _place_documents(task: NodeJob) -> Path:
-    """A data folder with the job's documents, in the node's cache: fetched once a node, or once a shared cache."""
-    folder = task.workplace.arguments.cache / "documents" / task.documents_sha256
-    path = folder / task.job.workload.documents
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder / ".lock"):
-        if not path.is_file() or sha256_file(path) != task.documents_sha256:
-            part = path.with_name(f"{path.name}.part")
-            with part.open("wb") as stream:
-                for piece in fetch(task.documents):
-                    stream.write(piece)
-            part.rename(path)
-    return folder
-
-
 def _require_prepared(task: NodeJob, launcher: Launcher, logs: Path, say: Callable[[str], None]) -> None:
     """Prepare the job on this node. A BenchmarkError where that fails, or comes to other weights than the job's."""
     prepared = task.workplace.prepare(launcher, [task.item], logs, say)
@@ -280,15 +250,6 @@ def _begin(task: NodeJob, launcher: Launcher, folder: Path, earlier: bytes) -> N
     if earlier:
         (folder / DOCUMENTS_FILE).write_bytes(earlier)
     write_json(folder / JOB_FILE, codec.encode(replace(task.job, host=host, resume_documents=resumes)))
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="summarisation-benchmark-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

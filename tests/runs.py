@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.catalog import load_catalog
 from pipeline.datasets import Dataset
+from pipeline.errors import BenchmarkError
 from pipeline.host.arguments import parse
 from pipeline.host.execute import Execution, Policy
 from pipeline.host.gpu_turn import GpuTurn
@@ -30,11 +31,14 @@ TWO = ("--experiment", "lead-3", "--experiment", "flash-attn")
 
 @dataclass(frozen=True)
 class Stumbling(ProcessLauncher):
-    """Starts no launch whose job file's path has one of `fails` in it."""
+    """A launch whose job file's path has one of `fails` in it fails, and with one of `refuses` it is not started."""
 
     fails: Sequence[str] = ()
+    refuses: Sequence[str] = ()
 
     def run(self, image: Any, variant: Any, arguments: Sequence[str], log: Path, *rest: Any, **more: Any) -> Exit:
+        if any(part in arguments[-1] for part in self.refuses):
+            raise BenchmarkError("no engine answers")
         if any(part in arguments[-1] for part in self.fails):
             log.write_text("it stumbled", encoding="utf-8")
             return Exit(3)
@@ -82,6 +86,7 @@ class Run:
         self,
         *words: str,
         fails: Sequence[str] = (),
+        refuses: Sequence[str] = (),
         prepared: Prepared | None = None,
         seats: int = 1,
         **policy: Any,
@@ -90,7 +95,7 @@ class Run:
         watcher = Noting()
         arguments = session.arguments
         execution = Execution(
-            launcher=Stumbling(arguments.data, arguments.cache, self.results, fails=fails),
+            launcher=Stumbling(arguments.data, arguments.cache, self.results, fails=fails, refuses=refuses),
             results=self.results,
             hardware=session.hardware,
             host=HostFacts(),

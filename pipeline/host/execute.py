@@ -16,7 +16,7 @@ from pipeline.host.launchers import Launcher, Place
 from pipeline.host.limits import NO_LIMITS, Limits
 from pipeline.host.measured_rates import MeasuredRates
 from pipeline.host.merge import ShardsWall, merge
-from pipeline.host.outcome import broken_failure, collect, failure_of, may_pass
+from pipeline.host.outcome import broken_failure, collect, failure_of, may_pass, without_worker
 from pipeline.host.prepare import Prepared
 from pipeline.host.read_ahead import ReadAhead
 from pipeline.host.seats import Seats
@@ -177,7 +177,7 @@ class Execution:
         earlier = {shard.key: self._done(shard) for shard in shards}
         missing = [shard for shard in shards if earlier[shard.key] is None]
         seen = ShardProgress(job, missing, tell)
-        tasks = [partial(self._attempt, shard, item, request, partial(seen.note, shard)) for shard in missing]
+        tasks = [partial(self._attempt_shard, shard, item, request, partial(seen.note, shard)) for shard in missing]
         ran = zip(missing, run_side_by_side(tasks, self.seats.at_once, self.stop), strict=True)
         results = earlier | {shard.key: result for shard, result in ran}
         wall = ShardsWall(seen.generate_s if len(missing) == len(shards) else None, time.perf_counter() - started)
@@ -189,6 +189,15 @@ class Execution:
         """What an earlier command came to with that shard."""
         earlier = earlier_result(self.results, shard.folder)
         return earlier if earlier and earlier.status == "ok" and earlier.job.key == shard.key else None
+
+    def _attempt_shard(self, job: Job, item: Selected, request: Request, tell: Tell) -> Result:
+        """As _attempt; what keeps this shard from starting is its own failure, and the others go on."""
+        try:
+            return self._attempt(job, item, request, tell)
+        except BenchmarkError as error:
+            result = without_worker(job, self.host, failure_of("", "start", str(error)))
+            write_result(self.results / job.folder, result)
+            return result
 
     def _attempt(self, job: Job, item: Selected, request: Request, tell: Tell, attempt: int = 1) -> Result:
         """Run the job, and again where its failure may pass by itself; the logs of all attempts are kept.
@@ -202,8 +211,8 @@ class Execution:
                 place = stack.enter_context(self.seats.take(job.gpus, self.stop))
             others = stack.enter_context(self.beside.running(job.experiment))
             result = self._start(job, item, job_file, place, tell)
-        # a job's own shards are no company of each other
-        beside = () if job.shard else tuple(sorted(others))
+        # a job's own shards are no company of each other, nor are jobs on other nodes
+        beside = tuple(sorted(others)) if self.seats.one_host and not job.shard else ()
         environment = dataclasses.replace(result.environment, side_by_side=beside)
         result = dataclasses.replace(result, attempts=attempt, environment=environment)
         write_result(job_file.parent, result)
@@ -240,7 +249,7 @@ class Execution:
                 place=place,
                 stop=self.stop,
             )
-        wall_s = time.perf_counter() - started
+        wall_s = time.perf_counter() - started if ended.wall_s is None else ended.wall_s
         result = collect(self.results, job, self.host, ended, seen[-1].phase if seen else "start")
         return dataclasses.replace(
             result,

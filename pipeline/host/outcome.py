@@ -8,7 +8,17 @@ from pipeline.analysis.failures import classify, load_signatures, read_tail
 from pipeline.host.launchers import Exit
 from pipeline.host.prepare import Broken
 from pipeline.job_folder import earlier_result
-from pipeline.results import LOG_FILE, Environment, Failure, Phase, Result, now_utc, settings_asked, summarize_job
+from pipeline.results import (
+    LOG_FILE,
+    Environment,
+    Failure,
+    Phase,
+    Result,
+    Status,
+    now_utc,
+    settings_asked,
+    summarize_job,
+)
 from pipeline.spec import HostFacts, Job
 
 TIMED_OUT = "timed_out"
@@ -20,14 +30,7 @@ def collect(results: Path, job: Job, host: HostFacts, ended: Exit, last_phase: P
     result = earlier_result(results, job.folder)
     if result is None:
         failure = _timed_out(ended, last_phase) if ended.timed_out else _died(ended, log, last_phase)
-        result = Result(
-            job=summarize_job(job),
-            status="timed_out" if ended.timed_out else "failed",
-            failure=failure,
-            settings=settings_asked(job),
-            environment=Environment(host_os=host.os, git_commit=host.git_commit),
-            finished_at=now_utc(),
-        )
+        result = without_worker(job, host, failure, "timed_out" if ended.timed_out else "failed")
     elif result.failure and result.failure.class_ == "unknown":
         # the worker saw only its own exception; an engine's subprocess may have said more in the log
         found = failure_of(_text(log), result.failure.phase, result.failure.message)
@@ -35,6 +38,18 @@ def collect(results: Path, job: Job, host: HostFacts, ended: Exit, last_phase: P
     told = (*ended.warnings, *([ended.log_fault] if ended.log_fault else []))
     environment = dataclasses.replace(result.environment, node=ended.node)
     return dataclasses.replace(result, environment=environment, warnings=(*result.warnings, *told))
+
+
+def without_worker(job: Job, host: HostFacts, failure: Failure, status: Status = "failed") -> Result:
+    """The result of a job whose worker left none, or that never had one."""
+    return Result(
+        job=summarize_job(job),
+        status=status,
+        failure=failure,
+        settings=settings_asked(job),
+        environment=Environment(host_os=host.os, git_commit=host.git_commit),
+        finished_at=now_utc(),
+    )
 
 
 def describe_exit(ended: Exit) -> str:

@@ -23,6 +23,10 @@ class Seats(Protocol):
     def at_once(self) -> int:
         """How many jobs run side by side at most."""
 
+    @property
+    def one_host(self) -> bool:
+        """Whether they share this host."""
+
     def take(self, gpus: int, stop: Stop) -> AbstractContextManager[Place]:
         """Held while a job runs on so many GPUs. Raises KeyboardInterrupt once jobs are to end."""
 
@@ -40,6 +44,8 @@ class LocalSeats:
 
     exclusive: one job at a time, whatever is free.
     """
+
+    one_host = True
 
     def __init__(self, seats: Sequence[Seat], *, exclusive: bool = False) -> None:
         self.at_once = 1 if exclusive else len(seats)
@@ -82,6 +88,7 @@ class ClusterSeats:
     """Seats of a cluster, whose own scheduler has jobs wait: all of them are handed over at once."""
 
     at_once = 256
+    one_host = False
 
     @contextmanager
     def take(self, gpus: int, stop: Stop) -> Iterator[Place]:

@@ -45,6 +45,12 @@ def test_of_a_job_with_a_broken_shard_only_that_one_is_done_again(run: Run) -> N
     assert result.status == "ok" and result.timing.generate_s is None  # of two commands no clock saw both
 
 
+def test_a_shard_that_cannot_be_started_leaves_the_others_their_work(run: Run) -> None:
+    [broken], _ = run(*SHARDED, refuses=["shard-1-of-2"])
+    assert broken.failure is not None and broken.failure.message == "shard 1 of 2: no engine answers"
+    assert [shard.status for shard in broken.shards] == ["failed", "ok"]
+
+
 def test_a_sharded_job_that_is_done_is_kept(run: Run) -> None:
     run(*SHARDED)
     [result], watcher = run(*SHARDED)

@@ -1,9 +1,9 @@
 """A job's folder before its worker fills it: what was there, job.json, or the result of one that never started."""
 
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from pipeline import codec
@@ -34,7 +34,7 @@ def begin(
 ) -> Path:
     """Make the job's folder anew, with job.json in it, and return that file's path.
 
-    What an earlier attempt left goes, also where it never came to start, but for what is named in `keep`, and for the
+    What an earlier attempt left goes, also where it never came to start, but for files named in `keep`, and for the
     documents of a job that is to resume. A result is only set aside until there is another: see restore_interrupted.
     """
     folder = results / job.folder
@@ -61,17 +61,6 @@ def forget_unstarted(results: Path, item: Selected, request: Request, hardware: 
     """Remove what a job left that never came to start."""
     _, unstarted = unstarted_job(item, request, hardware)
     _remove(results / unstarted)
-
-
-def begin_shards(
-    results: Path, job: Job, shards: Sequence[Job], item: Selected, request: Request, hardware: Hardware, *, fresh: bool
-) -> None:
-    """Make the folder of a job that is split into shards. What these have done stays, unless all is to be done anew."""
-    if not fresh:
-        (results / job.folder / RESULT_FILE).unlink(missing_ok=True)  # not ok, and the shards' own say why
-    begin(
-        results, job, item, request, hardware, () if fresh else [PurePosixPath(shard.folder).name for shard in shards]
-    )
 
 
 def settle(results: Path, job: Job) -> None:

@@ -21,11 +21,12 @@ from pipeline.host.prepare import Prepared
 from pipeline.host.read_ahead import ReadAhead
 from pipeline.host.seats import Seats
 from pipeline.host.shard_progress import ShardProgress
+from pipeline.host.sharded import begin_sharded, finished
 from pipeline.host.side_by_side import run_side_by_side
 from pipeline.host.stopping import Stop
 from pipeline.host.wall import Clock
 from pipeline.host.watcher import Queued, Watcher
-from pipeline.job_folder import begin, begin_shards, cannot_run_here, earlier_result, leave_unstarted, settle
+from pipeline.job_folder import begin, cannot_run_here, earlier_result, leave_unstarted, settle
 from pipeline.jobs import make_job, shard_jobs, unstarted_job
 from pipeline.plan import PlannedJob, Request, Selected, Skipped
 from pipeline.progress import ProgressLine, parse_progress
@@ -173,22 +174,19 @@ class Execution:
         """Run the shards that are not done, as many side by side as there are seats, and make one result of all."""
         started = time.perf_counter()
         shards = shard_jobs(job)
-        begin_shards(self.results, job, shards, item, request, self.hardware, fresh=self.policy.rerun == "fresh")
-        earlier = {shard.key: self._done(shard) for shard in shards}
-        missing = [shard for shard in shards if earlier[shard.key] is None]
-        seen = ShardProgress(job, missing, tell)
-        tasks = [partial(self._attempt_shard, shard, item, request, partial(seen.note, shard)) for shard in missing]
-        ran = zip(missing, run_side_by_side(tasks, self.seats.at_once, self.stop), strict=True)
-        results = earlier | {shard.key: result for shard, result in ran}
+        begin_sharded(self.results, job, item, request, self.hardware, fresh=self.policy.rerun == "fresh")
+        results = finished(self.results, job)
+        missing = {number: shard for number, shard in enumerate(shards, start=1) if number not in results}
+        seen = ShardProgress(job, list(missing.values()), tell)
+        tasks = [
+            partial(self._attempt_shard, shard, item, request, partial(seen.note, shard)) for shard in missing.values()
+        ]
+        ran = run_side_by_side(tasks, self.seats.at_once, self.stop)
+        results |= {number: result for number, result in zip(missing, ran, strict=True) if result is not None}
         wall = ShardsWall(seen.generate_s if len(missing) == len(shards) else None, time.perf_counter() - started)
-        result = merge(self.results, job, [found for found in results.values() if found is not None], wall)
+        result = merge(self.results, job, [results[number] for number in sorted(results)], wall)
         settle(self.results, job)
         return result
-
-    def _done(self, shard: Job) -> Result | None:
-        """What an earlier command came to with that shard."""
-        earlier = earlier_result(self.results, shard.folder)
-        return earlier if earlier and earlier.status == "ok" and earlier.job.key == shard.key else None
 
     def _attempt_shard(self, job: Job, item: Selected, request: Request, tell: Tell) -> Result:
         """As _attempt; what keeps this shard from starting is its own failure, and the others go on."""

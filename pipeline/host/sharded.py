@@ -1,12 +1,11 @@
 """The folders of a sharded job: its own, and those of its shards below it, of which finished ones are kept."""
 
-import shutil
 from pathlib import Path
 
 from pipeline import codec
 from pipeline.files import write_json
 from pipeline.hardware import Hardware
-from pipeline.job_folder import JOB_FILE, earlier_result, forget_unstarted, restore_interrupted
+from pipeline.job_folder import JOB_FILE, begin, earlier_result, forget_unstarted, restore_interrupted
 from pipeline.jobs import shard_jobs
 from pipeline.plan import Request, Selected
 from pipeline.results import Result
@@ -18,12 +17,14 @@ def begin_sharded(
 ) -> None:
     """Make the job's folder with job.json in it, and keep what its shards did, or with `fresh` nothing.
 
-    An earlier result of the job stays until merge replaces it. Each shard's own folder is then begun as any job's.
+    An earlier result of the job stays until merge replaces it, or is set aside with all of its shards as begin does.
+    Each shard's own folder is then begun as any job's.
     """
+    if fresh:
+        begin(results, job, item, request, hardware)
+        return
     folder = results / job.folder
     forget_unstarted(results, item, request, hardware)
-    if fresh and folder.exists():
-        shutil.rmtree(folder)
     write_json(folder / JOB_FILE, codec.encode(job))
     restore_interrupted(folder)
 
@@ -36,9 +37,3 @@ def finished(results: Path, job: Job) -> dict[int, Result]:
         if earlier and earlier.status == "ok" and earlier.job.key == part.key:
             found[number] = earlier
     return found
-
-
-def unfinished(results: Path, job: Job) -> list[Job]:
-    """The shards that are still to be run, in order: those without a result that is ok."""
-    done = finished(results, job)
-    return [part for number, part in enumerate(shard_jobs(job), start=1) if number not in done]

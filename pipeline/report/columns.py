@@ -21,6 +21,9 @@ SCORES = {
 }
 
 
+SHARDS: Column[Row] = Column("shards", figures.shards)
+
+
 def ranking(baseline: str | None, currency: str | None) -> tuple[Column[Row], ...]:
     """The published format first (experiment, optimisation, docs/s, GPU, ROUGE-1 F1), then what it lacked."""
     return (
@@ -36,7 +39,7 @@ def ranking(baseline: str | None, currency: str | None) -> tuple[Column[Row], ..
         Column("quality gate", figures.verdict, text=True, quality=True),
         Column("documents", figures.documents),
         Column("launches", figures.launches),
-        Column("shards", figures.shards),
+        SHARDS,
         Column("dtype", lambda row: figures.name(row.dtype), text=True),
         Column("batch size", lambda row: figures.name(row.batch_size)),
         Column("peak memory, GiB", lambda row: figures.gib(row.memory.peak)),
@@ -99,8 +102,11 @@ RESOURCES: tuple[Column[Row], ...] = (
 
 
 def of(table: Table, columns: Sequence[Column[Row]]) -> tuple[Column[Row], ...]:
-    """The columns that a table can have: none of quality on random weights."""
-    return tuple(column for column in columns if not (table.synthetic and column.quality))
+    """The columns that a table can have: none of quality on random weights, nor of shards where none are."""
+    sharded = any(row.shards > 1 for row in table.rows)
+    return tuple(
+        column for column in columns if not (table.synthetic and column.quality) and (sharded or column is not SHARDS)
+    )
 
 
 @dataclass(frozen=True)

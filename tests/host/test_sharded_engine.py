@@ -20,7 +20,7 @@ from pipeline.results import read_documents as read_completions
 from pipeline.spec import HostFacts, Job, Workload
 from tests.conformance.observing import CATALOG, CPU, MODEL
 
-DOCS, SHARDS, NEW_TOKENS = 6, 3, 6
+DOCS, SHARDS, NEW_TOKENS = 8, 4, 6
 DATASET = "short.jsonl"
 SENTENCES = 3
 """Of each document: a prompt is read at some hundred tokens a second on a CPU."""
@@ -58,7 +58,7 @@ def test_a_model_s_outputs_and_scores_are_those_of_the_unsharded_job(cache: Path
     launcher = ProcessLauncher(tmp_path, cache, tmp_path)
     [item] = select(["gguf-q4"], CATALOG, MODEL, CPU, launcher.why_not)
     assert isinstance(item, Selected)
-    prepared = Preparation(CATALOG, launcher, CPU, {}, cache, tmp_path / "logs", LineWatcher()).prepare([item], MODEL)
+    prepared = Preparation(CATALOG, launcher, CPU, {}, cache, tmp_path / "logs", LineWatcher()).prepare([item])
     documents_sha256 = fingerprint(read_documents(tmp_path / DATASET))
     workload = Workload("short", DATASET, documents_sha256, DOCS, 0, CATALOG.prompts[MODEL.prompt], NEW_TOKENS)
     request = Request("shards", "single", None, workload, MODEL, "process")

@@ -1,7 +1,7 @@
 """An entry of the catalogue from what a model's own files say: config.json and those of its tokenizer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.entries import Attention, Model, WeightsSource
@@ -70,7 +70,7 @@ def describe(found: Checkpoint, name: str, description: str, licence: str, sourc
         parameters=counts.parameters,
         prompt=CONTINUES_TEXTS if template is None else FOLLOWS_INSTRUCTIONS,
         eos_ids=_eos_ids(found),
-        weights={form: _in_format(source, bits)},
+        weights={form: replace(source, bits=bits, image=IMAGE)},
         bos_id=_bos_id(found, tokens) if cut.starts_with_bos else None,
         prompt_prefix=cut.prefix,
         prompt_suffix=cut.suffix,
@@ -103,10 +103,6 @@ def _format(config: Mapping[str, Any], where: str) -> tuple[str, float | None]:
             "bits in groups; name the model that it was made of"
         )
     return "awq", round(4 + (16 + 4) / group, 2)  # a scale and a zero point for each group
-
-
-def _in_format(source: WeightsSource, bits: float | None) -> WeightsSource:
-    return WeightsSource(**{**vars(source), "bits": bits, "image": IMAGE})
 
 
 def _template(found: Checkpoint) -> str | None:

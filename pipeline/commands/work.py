@@ -9,7 +9,6 @@ from pipeline.catalog import Catalog
 from pipeline.datasets import NotPrepared
 from pipeline.host import read_ahead
 from pipeline.host.arguments import Arguments
-from pipeline.host.cluster.launcher import RayLauncher
 from pipeline.host.cluster.preparing import prepare_on_cluster
 from pipeline.host.doctor.examine import preflight, without_hopeless
 from pipeline.host.execute import Execution, Policy
@@ -42,11 +41,7 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
         try:
             with clock.part("prepare"):
                 prepared = prepare(session, folder.path / "prepare", watcher)
-            seats: Seats = (
-                ClusterSeats()
-                if isinstance(session.launcher, RayLauncher)
-                else seats_of(session.hardware, watcher, shards=arguments.shards, exclusive=arguments.exclusive)
-            )
+            seats = take_seats(session, watcher)
             execution = Execution(
                 launcher=session.launcher,
                 results=arguments.results,
@@ -65,6 +60,14 @@ def at_work(arguments: Arguments, catalog: Catalog) -> Iterator[Work]:
             yield Work(session, requests, prepared, execution, folder, number)
         finally:
             folder.note_wall(number, clock.read())
+
+
+def take_seats(session: Session, watcher: Watcher) -> Seats:
+    """What the jobs compute on: what the cluster gives them, or what this host has."""
+    if session.cluster is not None:
+        return ClusterSeats()
+    arguments = session.arguments
+    return seats_of(session.hardware, watcher, shards=arguments.shards, exclusive=arguments.exclusive)
 
 
 def look_ahead(session: Session, watcher: Watcher, clock: Clock) -> tuple[Session, tuple[Request, ...]]:
@@ -88,9 +91,10 @@ def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
         watcher.note(session.remark)
     session.launcher.clean()
     arguments = session.arguments
-    if isinstance(session.launcher, RayLauncher):
+    lay_out_folders([plan.model for plan in session.plans], arguments.cache)
+    if session.cluster is not None:
         everywhere = arguments.action == "prepare"
-        return prepare_on_cluster(session.launcher, session.selected, watcher, logs, everywhere=everywhere)
+        return prepare_on_cluster(session.cluster, session.selected, watcher, logs, everywhere=everywhere)
     preparation = Preparation(
         session.catalog,
         session.launcher,
@@ -101,5 +105,4 @@ def prepare(session: Session, logs: Path, watcher: Watcher) -> Prepared:
         watcher,
         arguments.allow_pickle,
     )
-    lay_out_folders([plan.model for plan in session.plans], arguments.cache)
     return preparation.prepare(session.planned)

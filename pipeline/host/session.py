@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.hardware import Hardware
 from pipeline.host import datasets
 from pipeline.host.arguments import Arguments
+from pipeline.host.cluster.launcher import RayLauncher
 from pipeline.host.cluster.options import RAY
 from pipeline.host.cluster.session import open_on_cluster
 from pipeline.host.launchers import Launcher
@@ -59,6 +60,11 @@ class Session:
     def hardware(self) -> Hardware:
         """The device that the run is for."""
         return self.choices.hardware
+
+    @property
+    def cluster(self) -> RayLauncher | None:
+        """The launcher, where it is a cluster's."""
+        return self.launcher if isinstance(self.launcher, RayLauncher) else None
 
     @property
     def planned(self) -> tuple[Selected | Skipped, ...]:

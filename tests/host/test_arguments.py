@@ -9,9 +9,10 @@ from pipeline.catalog import Catalog, load_catalog
 from pipeline.datasets import Dataset
 from pipeline.entries import Experiment, Tuned
 from pipeline.errors import UsageError
-from pipeline.host.arguments import MOST_LAUNCHES, Arguments, parse, parse_variants, results_folder
+from pipeline.host.arguments import Arguments, parse, parse_variants, results_folder
 from pipeline.host.dataset_options import FieldChoice
 from pipeline.host.launchers.choose import LAUNCHERS
+from pipeline.host.parser import MOST_LAUNCHES
 from pipeline.host.session import find_dataset, make_requests, open_session
 from pipeline.plan import ANY_IMAGE
 

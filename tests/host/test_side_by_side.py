@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -61,7 +61,15 @@ def test_a_fault_ends_the_others_and_is_raised() -> None:
     assert ended.is_set()
 
 
-def test_an_interrupt_asks_jobs_to_end_and_a_second_one_at_once() -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As a command is; where tests run in several processes, these ignore interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_asks_jobs_to_end_and_a_second_one_at_once(interruptible: None) -> None:
     stop, told = Stop(), []
 
     def stubborn() -> None:

@@ -48,9 +48,8 @@ def preflight(session: Session, dataset: Dataset | NotPrepared, requests: Sequen
 def _examine_here(
     session: Session, dataset: Dataset | NotPrepared | None, requests: Sequence[Request] | None
 ) -> list[Check]:
-    launcher = session.launcher
-    if isinstance(launcher, RayLauncher):
-        return examine_cluster(session, requests, launcher)
+    if session.cluster is not None:
+        return examine_cluster(session, requests, session.cluster)
     return examine(session, requests, gather(session, dataset))
 
 

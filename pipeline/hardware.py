@@ -58,11 +58,11 @@ def choose_hardware(
     numbers: which of the GPUs the run is for; None for the first of the kind.
     Raises UsageError for an unknown name, and for one, or a number, that contradicts the machine.
     """
-    offered = detected if numbers in (None, ALL) else _numbered(numbers or (), detected)
     if name == CPU or (name == AUTO and not detected):
         if numbers is not None:
             raise UsageError("--gpus chooses among NVIDIA GPUs, and this run is for a CPU; leave it out")
         return Hardware(JobGpu(CPU, cpu_name(), "cpu"), "bfloat16" if has_native_bfloat16() else "float32")
+    offered = detected if numbers in (None, ALL) else _numbered(numbers or (), detected)
     if name == AUTO:
         return _real(_kind_of(offered[0], gpus), offered, numbers)
     listed = find(gpus, name, "GPU (or auto, cpu)")

@@ -45,8 +45,9 @@ def test_a_number_of_no_gpu_is_answered_with_those_there_are() -> None:
 
 
 def test_gpus_are_not_chosen_among_for_a_cpu() -> None:
-    with pytest.raises(UsageError, match="this run is for a CPU"):
-        chosen("cpu", [], numbers="all")
+    for numbers in ("all", (0,)):
+        with pytest.raises(UsageError, match="this run is for a CPU"):
+            chosen("cpu", TWO_AND_ANOTHER, numbers=numbers)
 
 
 @pytest.mark.parametrize(

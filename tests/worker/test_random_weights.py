@@ -11,17 +11,19 @@ from tests.worker.conftest import Inside
 CATALOG = load_catalog()
 
 SHAPES = """
-import json, math
+import copy, json, math
 from pipeline.catalog import load_catalog
 from pipeline.worker.convert.checkpoint import is_linear
 from pipeline.worker.convert.random_weights import shapes
 counted = {}
 for model in load_catalog().models.values():
+    entry = copy.deepcopy(model)
     sizes = {name.removesuffix(".weight"): math.prod(shape) for name, shape in shapes(model).items()}
     counted[model.name] = [
         sum(sizes.values()),
         sum(size for name, size in sizes.items() if is_linear(name)),
         sizes.get("lm_head", sizes["model.embed_tokens"]),
+        model == entry,
     ]
 print()
 print(json.dumps(counted))
@@ -106,10 +108,19 @@ def made(inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return inside("transformers", MAKE, str(folder / "cache"), str(folder / "data"), str(folder / "again"))
 
 
-def test_every_models_architecture_has_the_parameters_that_its_entry_counts(inside: Inside) -> None:
-    counted = inside("transformers", SHAPES)
+@pytest.fixture(scope="module")
+def counted(inside: Inside) -> Any:
+    """Of every model: all parameters, the linear layers', the output layer's; and whether its entry is as it was."""
+    return inside("transformers", SHAPES)
+
+
+def test_every_models_architecture_has_the_parameters_that_its_entry_counts(counted: Any) -> None:
     for name, model in CATALOG.models.items():
-        assert counted[name] == [model.parameters, model.linear_parameters, model.output_parameters], name
+        assert counted[name][:3] == [model.parameters, model.linear_parameters, model.output_parameters], name
+
+
+def test_a_model_that_is_made_leaves_its_entry_as_it_was(counted: Any) -> None:
+    assert [name for name, (*_, unchanged) in counted.items() if not unchanged] == []
 
 
 def test_every_models_architecture_has_the_attention_that_its_entry_names() -> None:

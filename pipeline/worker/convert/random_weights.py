@@ -4,6 +4,7 @@ Tensors are those that transformers has for the architecture, so that any of its
 same on every machine. A tokenizer of another model stands in, whose ids are the lowest of the vocabulary.
 """
 
+import copy
 import json
 import math
 import os
@@ -63,7 +64,9 @@ def shapes(model: Model) -> dict[str, Shape]:
     import torch
     import transformers
 
-    fields = {name: value for name, value in (model.architecture or {}).items() if name != "architectures"}
+    # a copy to the bottom, since transformers writes into what is nested (rope_scaling)
+    fields = copy.deepcopy({**(model.architecture or {})})
+    fields.pop("architectures", None)
     try:
         config = transformers.AutoConfig.for_model(**fields)
         with torch.device("meta"):

@@ -61,6 +61,9 @@ class ImportedJob:
     preset: None = None
     synthetic: None = None
     tuned: None = None
+    gpus: None = None
+    shards: None = None
+    shard: None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ class ImportedResult:
     warnings: tuple[str, ...] = ()
     finished_at: None = None
     attempts: None = None
+    shards: tuple[()] = ()
+    devices: None = None
     schema_version: int = SCHEMA_VERSION
 
 

@@ -1,6 +1,7 @@
 """What an old pair becomes: figures of its own texts and times, and null for what its files don't tell."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from pipeline.catalog import load_catalog
 from pipeline.legacy.convert import check_score, import_pair
 from pipeline.legacy.pairs import PairName
-from pipeline.legacy.result import ImportedDocument, ImportedResult, to_json
+from pipeline.legacy.result import ImportedDocument, ImportedJob, ImportedResult, to_json
+from pipeline.measures import DocumentResult
+from pipeline.results import JobSummary, Result
 from tests.legacy.pairs import SAMPLE, in_batches, old_documents
 
 EXPERIMENTS = load_catalog().experiments
@@ -135,3 +138,10 @@ def test_without_a_stored_score_there_is_nothing_to_compare() -> None:
 def test_an_empty_output_counts_as_such() -> None:
     result, _ = imported(old_documents(2, pred_summary=lambda number: "A knot." if number else " "), {"total_time": 1})
     assert (result.quality.empty_outputs, result.quality.output_words_mean) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("measured", "imported"), [(JobSummary, ImportedJob), (Result, ImportedResult), (DocumentResult, ImportedDocument)]
+)
+def test_an_imported_one_has_the_fields_of_a_measured_one(measured: type, imported: type) -> None:
+    assert {item.name for item in fields(measured)} - {item.name for item in fields(imported)} == set()

@@ -131,7 +131,7 @@ class ImportedResult:
     warnings: tuple[str, ...] = ()
     finished_at: None = None
     attempts: None = None
-    shards: tuple[()] = ()
+    shards: None = None
     devices: None = None
     schema_version: int = SCHEMA_VERSION
 

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.entries import Image, Variant
 from pipeline.host.docker.container import ContainerSpec
 from pipeline.host.docker.engine import Engine
-from pipeline.host.launchers import Exit, Work
+from pipeline.host.launchers import ANYWHERE, Exit, Place, Work
 from pipeline.host.launchers.docker import DockerLauncher
 from pipeline.host.limits import NO_LIMITS, Limits
 from tests.containers.support import variant_of
@@ -33,10 +33,16 @@ class ShellLauncher(DockerLauncher):
 
     @contextmanager
     def spec(
-        self, image: Image, variant: Variant, arguments: Sequence[str], log: Path, work: Work
+        self,
+        image: Image,
+        variant: Variant,
+        arguments: Sequence[str],
+        log: Path,
+        work: Work,
+        place: Place = ANYWHERE,
     ) -> Iterator[ContainerSpec]:
         """The launcher's, with the shell's image instead of a backend's."""
-        with super().spec(image, variant, arguments, log, work) as spec:
+        with super().spec(image, variant, arguments, log, work, place) as spec:
             yield replace(spec, image=SHELL_IMAGE, **self.overrides)
 
     def sh(self, script: str, log: Path, limits: Limits = NO_LIMITS, work: Work = "job") -> tuple[Exit, list[str]]:

@@ -48,7 +48,7 @@ def test_all_name_the_ray_that_is_pinned() -> None:
     assert RAY is not None
     assert manifest()["spec"]["rayClusterSpec"]["rayVersion"] == RAY[1]
     assert f"rayproject/ray:{RAY[1]}-py311" in (FOLDER / "Dockerfile").read_text(encoding="utf-8")
-    assert f"ray=={RAY[1]}" in (REPOSITORY / "docs" / "cluster.md").read_text(encoding="utf-8")
+    assert f"ray=={RAY[1]}" in (REPOSITORY / "requirements-ray.lock").read_text(encoding="utf-8")
 
 
 def test_the_commands_of_the_manifest_and_the_script_are_ones_that_the_orchestrator_takes() -> None:

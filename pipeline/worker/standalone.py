@@ -12,6 +12,8 @@ from pipeline.datasets import Dataset, NotPrepared, in_place, resolve
 from pipeline.entries import Image, Model, Variant
 from pipeline.errors import UsageError
 from pipeline.files import require_writable
+from pipeline.gpus import detect_gpus
+from pipeline.hardware import ALL, CPU
 from pipeline.job_folder import begin, cannot_run_here, leave_unstarted
 from pipeline.jobs import make_job, unstarted_job
 from pipeline.options import Options
@@ -39,7 +41,9 @@ class Standalone:
         A UsageError names what is missing (an experiment of this image, documents, weights, rights) and its mend.
         """
         self._require_own(name)
-        choices = resolve_choices(options, self.catalog)
+        # of a container's GPUs, which are all its own, one that needs several takes all
+        several = find(self.catalog.experiments, name, "experiment").needs.gpus > 1 and detect_gpus()
+        choices = resolve_choices(options, self.catalog, numbers=ALL if several and options.gpu != CPU else None)
         dataset = self._dataset(choices)
         [request] = make_requests(options, choices, dataset, self.roots.data, self.surroundings.launcher)
         [item] = select([name], self.catalog, request.model, choices.hardware, self._why_not)

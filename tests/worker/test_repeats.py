@@ -138,7 +138,7 @@ def test_a_prompt_that_was_served_from_a_cache_fails_the_job(execute: Execute) -
 
 def test_what_held_the_clocks_down_is_recorded_and_said(execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def hot(_device: Device) -> Iterator[DeviceMeter]:
+    def hot(_device: Device, _count: int) -> Iterator[DeviceMeter]:
         yield DeviceMeter(lambda: 1000, lambda: None, lambda: ["software thermal slowdown"])
 
     monkeypatch.setattr(runner, "device_meter", hot)
@@ -155,7 +155,7 @@ def test_clocks_that_nothing_held_down_and_those_of_which_nothing_is_known_are_t
     execute: Execute, monkeypatch: pytest.MonkeyPatch, answer: tuple[str, ...] | None, throttled: tuple[str, ...] | None
 ) -> None:
     @contextmanager
-    def metered(_device: Device) -> Iterator[DeviceMeter]:
+    def metered(_device: Device, _count: int) -> Iterator[DeviceMeter]:
         yield DeviceMeter(lambda: 1000, lambda: None, lambda: answer)
 
     monkeypatch.setattr(runner, "device_meter", metered)
@@ -174,7 +174,7 @@ def test_energy_is_the_mean_of_the_repeats_and_the_peak_their_largest(
     joules = iter([0.0, 10.0, 10.0, 40.0])
 
     @contextmanager
-    def metered(_device: Device) -> Iterator[DeviceMeter]:
+    def metered(_device: Device, _count: int) -> Iterator[DeviceMeter]:
         yield DeviceMeter(lambda: next(used, 150), lambda: next(joules))
 
     monkeypatch.setattr(runner, "device_meter", metered)

@@ -262,7 +262,7 @@ def test_a_process_that_is_in_no_image_is_refused(worker: Worker) -> None:
 
 def test_the_help_shows_a_whole_docker_run_with_this_images_experiments(worker: Worker) -> None:
     shown = within(worker, "vllm", "cu130")("--help").stdout
-    assert "run it: vllm, vllm-awq" in shown
+    assert "run it: vllm, vllm-tp2, vllm-awq" in shown
     assert "docker run --rm --gpus all --network none" in shown
     assert "IMAGE --experiment vllm --gpu auto" in shown
     assert "IMAGE_OF_TRANSFORMERS --prepare llama-2-7b-chat" in shown

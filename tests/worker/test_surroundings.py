@@ -36,7 +36,16 @@ def test_an_image_knows_its_own_experiments_and_no_other_image() -> None:
     assert set(catalog.images) == {"vllm"}
     own = [experiment.name for experiment in require_surroundings(here).experiments(catalog)]
     on_gpus = ["vllm-fp8", "vllm-fp8-kv8", "vllm-fp8-kv8-sqa"]
-    assert own == ["vllm", "vllm-awq", "vllm-autoawq", "vllm-w4a16", *on_gpus, "vllm-ngram", "vllm-awq-serial"]
+    assert own == [
+        "vllm",
+        "vllm-tp2",
+        "vllm-awq",
+        "vllm-autoawq",
+        "vllm-w4a16",
+        *on_gpus,
+        "vllm-ngram",
+        "vllm-awq-serial",
+    ]
 
 
 @pytest.mark.parametrize(

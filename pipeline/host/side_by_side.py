@@ -1,6 +1,5 @@
 """Tasks in threads, begun in their order, so many at a time; an interrupt or a fault ends those that run."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from threading import Event
@@ -56,7 +55,6 @@ def _wait_out(futures: Sequence[Future[T | None]], stop: Stop) -> None:
     """Until none runs any more, however often an interrupt comes in between."""
     while not all(future.done() for future in futures):
         try:
-            with contextlib.suppress(Exception):
-                wait(futures)
+            wait(futures)
         except KeyboardInterrupt:
             stop.ask()

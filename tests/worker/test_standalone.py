@@ -5,17 +5,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from pipeline import choices
 from pipeline.catalog import load_catalog
+from pipeline.errors import UsageError
 from pipeline.files import read_json
+from pipeline.gpus import DetectedGpu
 from pipeline.host.environments import ensure_environment, process_environment
 from pipeline.results import Result, read_documents, read_result
-from pipeline.worker import runner
+from pipeline.worker import runner, standalone
 from pipeline.worker.arguments import parse
 from pipeline.worker.backend import Backend, Setup
 from pipeline.worker.standalone import Standalone
@@ -143,6 +146,37 @@ def test_a_gpu_variant_without_a_gpu_is_skipped_and_says_what_a_container_needs(
     done = within(worker, "vllm", "cu130")("--experiment", "vllm", "--gpu", "cpu", "--docs", "2")
     assert done.returncode == 1, done.stderr
     assert "this is variant cu130; no NVIDIA GPU was found (a container needs --gpus all)" in done.stdout
+
+
+@pytest.fixture
+def over_two(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
+    """What an experiment over two GPUs comes to in a container that sees so many."""
+
+    def run(visible: int) -> int:
+        gpus = [
+            DetectedGpu(index, f"GPU-{index}", "NVIDIA A100-SXM4-40GB", 40 << 30, 8.0, "580.65.06", "13.0")
+            for index in range(visible)
+        ]
+        for module in (choices, standalone):
+            monkeypatch.setattr(module, "detect_gpus", lambda: gpus)
+        catalog, here = read_surroundings({"BENCHMARK_IMAGE": "vllm", "BENCHMARK_VARIANT": "cu130"})
+        roots = runner.Roots(worker.data, worker.cache, worker.results)
+        options = parse(["--experiment", "vllm-tp2", "--dataset", "sample", "--docs", "2"], catalog, here).options
+        return Standalone(catalog, require_surroundings(here), roots).run("vllm-tp2", options)
+
+    return run
+
+
+def test_an_experiment_over_two_gpus_is_skipped_in_a_container_with_one(
+    over_two: Callable[[int], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert over_two(1) == 1
+    assert "vllm-tp2: skipped: needs 2 GPUs" in capsys.readouterr().out
+
+
+def test_an_experiment_over_two_gpus_takes_both_of_its_container(over_two: Callable[[int], int]) -> None:
+    with pytest.raises(UsageError, match="the hf weights of llama-2-7b-chat aren't there"):  # it would have run
+        over_two(2)
 
 
 def test_a_job_that_breaks_is_shown_with_its_phase_and_leaves_a_failed_result(

@@ -27,8 +27,14 @@ class LocalCluster:
         return address
 
     def add(self, name: str, **resources: float) -> None:
-        """Start a node of one CPU with these resources, and wait until it is part of the cluster."""
-        self.nodes[name] = self.cluster.add_node(num_cpus=1, resources=resources, node_name=name)
+        """Start a node of one CPU with these resources, and wait until it is part of the cluster.
+
+        Each unpacks the code that a command sends into a folder of its own, as machines do. In a shared one each node
+        would remove what the one before it had unpacked, from under a worker that may be reading it.
+        """
+        self.nodes[name] = self.cluster.add_node(
+            num_cpus=1, resources=resources, node_name=name, runtime_env_dir_name=f"runtime_resources/{name}"
+        )
 
     def kill(self, name: str) -> None:
         """SIGKILL the node's raylet and agents, as a power cut would; its workers end as they notice."""

@@ -134,13 +134,27 @@ def test_what_no_node_has_is_refused_at_once_with_what_there_is(orchestrate: Orc
     assert "n-a100 (1 CPU, A100)" in stderr
 
 
-def test_the_shards_of_a_job_spread_over_the_nodes_and_come_to_one_result(
-    orchestrate: Orchestrate, tmp_path: Path
+def test_a_job_s_four_shards_spread_over_the_nodes_and_come_to_what_one_worker_makes(
+    orchestrate: Orchestrate, local_cluster: LocalCluster, tmp_path: Path
 ) -> None:
-    finish(orchestrate(tmp_path, "--experiment", "lead-3", "--shards", "3"))
-    result = the_result(tmp_path)
-    shards = [read_result(path) for path in tmp_path.glob("test/*/shard-*/result.json")]
-    assert result.status == "ok"
-    assert len(shards) == 3
+    local_cluster.add("n-fourth")
+    finish(orchestrate(tmp_path / "whole", *GENERATING))
+    finish(orchestrate(tmp_path / "sharded", *GENERATING, "--shards", "4"))
+    local_cluster.kill("n-fourth")
+    whole, sharded = the_result(tmp_path / "whole"), the_result(tmp_path / "sharded")
+    shards = [read_result(path) for path in tmp_path.glob("sharded/test/*/shard-*/result.json")]
+
+    assert (whole.status, sharded.status) == ("ok", "ok")
+    assert len(shards) == 4
     assert len({shard.environment.node for shard in shards}) >= 2  # a node may be done before another has begun
-    assert len({document.id for document in documents(tmp_path)}) == DOCS
+    assert made_of(tmp_path / "sharded") == made_of(tmp_path / "whole")
+    assert sharded.quality is not None
+    assert (sharded.quality, sharded.prompt_ids_sha256) == (whole.quality, whole.prompt_ids_sha256)
+
+
+def made_of(results: Path) -> list[tuple[Any, ...]]:
+    """What each document came to, apart from times."""
+    return [
+        (item.id, item.text, item.finish_reason, item.prompt_tokens, item.output_tokens, item.prompt_sha256)
+        for item in documents(results)
+    ]

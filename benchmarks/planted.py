@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from pipeline.comparison.differences import differences
@@ -223,8 +224,8 @@ def margin(n: int, comparisons: int) -> dict[str, Any]:
         state = int(rng.integers(2**32))
         drawn = {score: same_quality(of, n, np.random.default_rng(state)) for score, of in recorded.items()}
         rows = {
-            "row": {score: by_document(mine * (1 - MARGIN)) for score, (mine, _) in drawn.items()},
-            "base": {score: by_document(base) for score, (_, base) in drawn.items()},
+            "row": pd.DataFrame({score: mine * (1 - MARGIN) for score, (mine, _) in drawn.items()}),
+            "base": pd.DataFrame({score: base for score, (_, base) in drawn.items()}),
         }
         verdicts[gate(differences(rows, "base", seed)["row"]).verdict] += 1
     shares = {verdict: count / comparisons for verdict, count in verdicts.items()}
@@ -248,16 +249,10 @@ def speed(n: int, comparisons: int) -> Iterator[dict[str, Any]]:
 def compare(rows: dict[str, np.ndarray], base: np.ndarray, seed: int) -> Any:
     """differences() of ROUGE-1 alone."""
     return differences(
-        {"base": {"rouge1_f1": by_document(base)}}
-        | {name: {"rouge1_f1": by_document(values)} for name, values in rows.items()},
+        {name: pd.DataFrame({"rouge1_f1": values}) for name, values in {"base": base, **rows}.items()},
         "base",
         seed,
     )
-
-
-def by_document(values: np.ndarray) -> dict[str, float]:
-    """Values under numbers for ids."""
-    return {str(number): float(value) for number, value in enumerate(values)}
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""What ten million documents take in a sharded job: planner, readers and merge, each in a process of its own.
+"""What ten million documents take in a sharded job: planner, readers, merge and report, each in a process of its own.
 
 Run from the repository's root: `.venv/bin/python -m benchmarks.ten_million`, with --docs for other numbers of documents
 than 1,000,000 and 10,000,000, and --shards for other parts than four. The documents are a few words each, seeded; the
 engine says a document's first word and counts no tokens. The job is as on random weights, whose texts get no ROUGE, and
 its shards don't wait for the disk with each document, so that what is timed is the work. Stages: `plan`, from the
 options to the job (reading, choosing, fingerprint); `shards`, from the job file to the shard's result, two at a time;
-`merge`. --record adds the rows to benchmarks/results/ten_million.json. Some 1,200 bytes a document are needed in
---folder.
+`merge`; `report`, as Markdown, HTML and CSV. --record adds the rows to benchmarks/results/ten_million.json. Some 1,200
+bytes a document are needed in --folder.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import resource
@@ -24,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orchestrator
 from pipeline import codec
 from pipeline.catalog import load_catalog
 from pipeline.choices import make_requests, resolve_choices
@@ -35,7 +37,7 @@ from pipeline.host.merge import ShardsWall, merge
 from pipeline.jobs import make_job, shard_jobs
 from pipeline.machine import usable_cpus
 from pipeline.plan import Selected, select
-from pipeline.results import RESULT_FILE, now_utc, read_result
+from pipeline.results import RESULT_FILE, now_utc, read_result, write_result
 from pipeline.spec import HostFacts, Job, JobWeights
 from pipeline.worker import runner
 from pipeline.worker.backend import Completion, MemoryUse, OnStep, Request, Settings
@@ -117,6 +119,11 @@ def stage(name: str, folder: Path, docs: int, shards: int) -> dict[str, float]:
             results = [read_result(folder / part.folder / RESULT_FILE) for part in shard_jobs(job)]
             merged = merge(folder, job, results, ShardsWall())
             assert merged.metrics is not None and merged.metrics.docs == docs
+            write_result(folder / job.folder, merged)
+        elif name == "report":
+            where = ["--results", str(folder), "--data", str(folder)]
+            with contextlib.redirect_stdout(sys.stderr):
+                assert orchestrator.main(["--report", job.run, *where, "--formats", "md,html,csv"]) == 0
         else:
             part = replace(shard_jobs(job)[int(name) - 1], resume_documents=False)
             (folder / part.folder).mkdir(parents=True)
@@ -142,17 +149,17 @@ def measured(docs: int, shards: int, parent: Path) -> dict[str, Any]:
     """All stages over a dataset made for it."""
     if shutil.disk_usage(parent).free < 1200 * docs:
         raise SystemExit(f"{parent}: too little room for {docs} documents; name another --folder")
-    with tempfile.TemporaryDirectory(prefix="ten-million-", dir=parent) as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="ten-million-", dir=parent) as temporary:
+        folder = Path(temporary)
         write_dataset(folder / DATASET, docs)
         (folder / RANDOM.path).mkdir()
         rows: dict[str, Any] = {"plan": in_own_process("plan", folder, docs, shards)}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             numbers = [str(number) for number in range(1, shards + 1)]
             rows["shards"] = list(pool.map(lambda one: in_own_process(one, folder, docs, shards), numbers))
-        rows["merge"] = in_own_process("merge", folder, docs, shards)
-        rows["dataset_bytes"] = (folder / DATASET).stat().st_size
-    return rows
+        for name in ("merge", "report"):
+            rows[name] = in_own_process(name, folder, docs, shards)
+        return rows
 
 
 def record(docs: int, rows: dict[str, Any]) -> None:
@@ -179,7 +186,7 @@ def main() -> int:
     for docs in given.docs:
         rows = measured(docs, given.shards, given.folder)
         largest = {name: max(one[name] for one in rows["shards"]) for name in ("peak_bytes", "seconds")}
-        for name, row in (("plan", rows["plan"]), ("a shard, the largest", largest), ("merge", rows["merge"])):
+        for name, row in {**rows, "shards": largest}.items():
             print(
                 f"| {docs:,} | {name} | {row['peak_bytes'] / MIB:.0f} | {row['seconds'] / docs * 1e6:.1f} |", flush=True
             )

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.entries import Prompt
 from pipeline.measures import Distribution, DocumentResult, Metrics, Quality, Timing, UsedSettings
 from pipeline.report.build import Options, build
+from pipeline.report.generated import gather
 from pipeline.report.model import Report
 from pipeline.report.published import read_published
 from pipeline.report.stored import StoredJob, StoredRun, Texts
@@ -141,7 +142,8 @@ def stored(result: Result, documents: Sequence[DocumentResult] = ()) -> StoredJo
     """The result in a folder of its own, with a log where the job was started."""
     job = result.job
     folder = f"{job.run}/{job.experiment}.{job.launch}--{job.key[:8]}"
-    return StoredJob(result, folder, has_log=result.status != "skipped", documents=tuple(documents))
+    generated = gather(documents, job.workload.docs) if documents else None
+    return StoredJob(result, folder, has_log=result.status != "skipped", generated=generated)
 
 
 def make_report(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from pipeline.comparison.estimates import Difference
 from pipeline.comparison.statistics import (
@@ -19,32 +20,30 @@ from pipeline.comparison.statistics import (
 LEAST_TO_TEST = 6
 """Documents for a p-value: the signs of 5 differences give none below 0.0625."""
 
-Scores = Mapping[str, Mapping[str, float]]
-"""By score, then by document's id."""
-
 
 @dataclass(frozen=True)
 class _Pair:
-    """A score's values of the documents in both rows, in the same order."""
+    """A score's values of the documents in both rows, in the same order. known: which of the baseline's those are."""
 
-    documents: tuple[str, ...]
+    known: np.ndarray
     mine: np.ndarray
     base: np.ndarray
 
 
-def differences(rows: Mapping[str, Scores], baseline: str, seed: int = 0) -> Mapping[str, Mapping[str, Difference]]:
+def differences(
+    rows: Mapping[str, pd.DataFrame], baseline: str, seed: int = 0
+) -> Mapping[str, Mapping[str, Difference]]:
     """How each experiment but the baseline differs from it: by experiment, then by score.
 
-    rows: by experiment; scores' names: see Difference. Each pair is taken over the documents for
-    which both have a finite value; a score without such a document is left out. Intervals are a paired bootstrap's,
-    each for itself; p-values those of a sign-flip permutation, corrected for each score over the rows (Holm).
+    rows: by experiment, a line a document, under a label that stands once, and a column a score (see Difference), NaN
+    where it is not known. Each pair is taken over the documents for which both have a finite value; a score without
+    such a document is left out. Intervals are a paired bootstrap's, each for itself; p-values those of a sign-flip
+    permutation, corrected for each score over the rows (Holm); for both see statistics.py on many documents.
     `detectable` counts with that correction, for a row that is the only one to differ.
     """
-    base = rows.get(baseline, {})
+    base = rows.get(baseline, pd.DataFrame())
     pairs = {name: _pairs(scores, base) for name, scores in rows.items() if name != baseline}
-    tests = Counter(
-        score for row in pairs.values() for score, pair in row.items() if len(pair.documents) >= LEAST_TO_TEST
-    )
+    tests = Counter(score for row in pairs.values() for score, pair in row.items() if pair.mine.size >= LEAST_TO_TEST)
     found = {name: _of_row(row, tests, seed) for name, row in pairs.items()}
     for score in base:
         compared = [name for name, row in found.items() if score in row]
@@ -65,36 +64,29 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def _pairs(mine: Scores, base: Scores) -> dict[str, _Pair]:
+def _pairs(mine: pd.DataFrame, base: pd.DataFrame) -> dict[str, _Pair]:
     """By score, in the baseline's order of scores and documents."""
+    if not mine.index.equals(base.index):
+        mine = mine.reindex(base.index)
     pairs = {}
-    for score, base_values in base.items():
-        values = mine.get(score, {})
-        documents = tuple(
-            name
-            for name, value in base_values.items()
-            if math.isfinite(value) and math.isfinite(values.get(name, math.nan))
-        )
-        if documents:
-            pairs[score] = _Pair(
-                documents,
-                np.array([values[name] for name in documents], dtype=float),
-                np.array([base_values[name] for name in documents], dtype=float),
-            )
+    for score in base.columns.intersection(mine.columns, sort=False):
+        mine_values, base_values = mine[score].to_numpy(float), base[score].to_numpy(float)
+        known = np.isfinite(mine_values) & np.isfinite(base_values)
+        if known.any():
+            pairs[score] = _Pair(known, mine_values[known], base_values[known])
     return pairs
 
 
 def _of_row(pairs: Mapping[str, _Pair], tests: Mapping[str, int], seed: int) -> dict[str, Difference]:
     """A row's differences, not corrected yet. Scores of the same documents are resampled together."""
-    together: dict[tuple[str, ...], list[str]] = {}
+    together: dict[bytes, list[str]] = {}
     for score, pair in pairs.items():
-        together.setdefault(pair.documents, []).append(score)
+        together.setdefault(pair.known.tobytes(), []).append(score)
     found = {}
-    for documents, scores in together.items():
-        n = len(documents)
+    for scores in together.values():
         apart = np.stack([pairs[score].mine - pairs[score].base for score in scores])
         estimates = bootstrapped(apart, "paired bootstrap", seed)
-        tested = n >= LEAST_TO_TEST
+        tested = apart.shape[1] >= LEAST_TO_TEST
         p_values: Sequence[float | None] = sign_flip_p_values(apart, seed) if tested else [None] * len(scores)
         for score, row, estimate, p_value in zip(scores, apart, estimates, p_values, strict=True):
             base_value = float(pairs[score].base.mean())

@@ -5,10 +5,11 @@ a seed, so that the same samples give the same figures. Imported by the report a
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from pipeline.comparison.estimates import Estimate, Interval
@@ -24,6 +25,10 @@ LEAST_LAUNCHES = 5
 LEAST_DOCUMENTS = 20
 LEAST_DIFFERING = 10
 """For an interval of a mean over documents, and for one by resampling; see bootstrapped."""
+
+MANY_DOCUMENTS = 10_000
+"""Beyond so many, what resampling would show is computed: the bootstrap's interval by Student's t, and what signs by
+chance come to by the normal law that their sum follows."""
 
 RESAMPLES = 4999
 _VALUES_AT_ONCE = 1 << 22
@@ -78,12 +83,13 @@ def detectable_ratio(ratios: Sequence[float], n: int | None = None) -> float | N
     return None if shift is None else math.exp(-shift)
 
 
-def mean_score(values: Iterable[float], seed: int = 0) -> Estimate | None:
-    """The mean over documents, with its bootstrap interval from 20 documents on. None where there is no value.
+def mean_score(values: ArrayLike, seed: int = 0) -> Estimate | None:
+    """The mean over documents, with its interval from 20 documents on. None where there is no value.
 
     The interval ends where the values do, so that it holds nothing that no score can be.
     """
-    known = np.array([value for value in values if math.isfinite(value)])
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
     if not known.size:
         return None
     estimate = bootstrapped(known[np.newaxis], "bootstrap", seed)[0]
@@ -101,6 +107,8 @@ def bootstrapped(rows: np.ndarray, method: str, seed: int) -> list[Estimate]:
     is too narrow by a factor of sqrt((n - 1) / n) and by what the normal quantile lacks to t's. BCa, which corrects for
     skew and not for this, covered no better on real differences of ROUGE (benchmarks/README.md).
 
+    For more than 10,000 documents Student's t itself, which is no other by then and takes no resampling.
+
     No interval for fewer than 20 documents. Where fewer than 10 have another value than the rest, those few decide, and
     a bootstrap covered in 61 to 85% of cases. The interval is then that value and, to both sides, the largest distance
     from it times the largest likely share of documents that differ (Clopper and Pearson 1934), which covers in 99% over
@@ -112,10 +120,10 @@ def bootstrapped(rows: np.ndarray, method: str, seed: int) -> list[Estimate]:
         return [Estimate(float(row.mean()), row.size, why=why) for row in rows]
     split = [_commonest(row) for row in rows]
     many = [differing >= LEAST_DIFFERING for _, differing in split]
-    resampled = iter(_resampled(rows[many], method, seed) if any(many) else ())
+    intervals = iter(_of_many(rows[many], method, seed) if any(many) else ())
     return [
-        Estimate(float(row.mean()), row.size, next(resampled) if by_bootstrap else _of_few(row, value, differing))
-        for row, by_bootstrap, (value, differing) in zip(rows, many, split, strict=True)
+        Estimate(float(row.mean()), row.size, next(intervals) if enough else _of_few(row, value, differing))
+        for row, enough, (value, differing) in zip(rows, many, split, strict=True)
     ]
 
 
@@ -123,9 +131,12 @@ def sign_flip_p_values(rows: np.ndarray, seed: int) -> list[float]:
     """For each row of paired differences, of shape (rows, documents): p of a mean as far from 0, were signs by chance.
 
     Two-sided. All 2^n patterns of signs where there are at most as many as would be drawn, else random ones, the
-    observed one among them.
+    observed one among them. For more than 10,000 documents, those in which a row differs alone, which the others don't
+    change; where these are more than that, by the normal law of a sum of signs.
     """
     documents = rows.shape[1]
+    if documents > MANY_DOCUMENTS:
+        return [_sign_flip_of_differing(row[row != 0], seed) for row in rows]
     observed = np.abs(rows.sum(axis=1))
     # equal sums in another order of addition
     least = observed - 1e-12 * np.abs(rows).sum(axis=1)
@@ -166,6 +177,12 @@ def _of_logs(logs: Sequence[float], unit: str, method: str) -> Estimate:
     return Estimate(math.exp(mean), n, Interval(math.exp(mean - half), math.exp(mean + half), LEVEL, method))
 
 
+def _sign_flip_of_differing(apart: np.ndarray, seed: int) -> float:
+    if apart.size <= MANY_DOCUMENTS:
+        return sign_flip_p_values(apart[np.newaxis], seed)[0]
+    return float(2 * stats.norm.sf(abs(apart.sum()) / math.sqrt(np.square(apart).sum())))
+
+
 def _commonest(values: np.ndarray) -> tuple[float, int]:
     """The value that most have, and how many have another."""
     found, counts = np.unique(values, return_counts=True)
@@ -180,7 +197,20 @@ def _of_few(values: np.ndarray, commonest: float, differing: int) -> Interval:
     return Interval(commonest - away, commonest + away, LEVEL, method)
 
 
-def _resampled(rows: np.ndarray, method: str, seed: int) -> list[Interval]:
+def _of_many(rows: np.ndarray, method: str, seed: int) -> list[Interval]:
+    """Of rows in which enough documents differ."""
+    documents = rows.shape[1]
+    if documents <= MANY_DOCUMENTS:
+        return _resampled(rows, f"{method} over {counted(documents, 'document')}", seed)
+    half = stats.t.ppf((1 + LEVEL) / 2, documents - 1) * stats.sem(rows, axis=1)
+    name = f"t over {counted(documents, 'document')}"
+    return [
+        Interval(float(mean - one), float(mean + one), LEVEL, name)
+        for mean, one in zip(rows.mean(axis=1), half, strict=True)
+    ]
+
+
+def _resampled(rows: np.ndarray, name: str, seed: int) -> list[Interval]:
     documents = rows.shape[1]
     tail = stats.norm.cdf(math.sqrt(documents / (documents - 1)) * stats.t.ppf((1 - LEVEL) / 2, documents - 1))
     found = stats.bootstrap(
@@ -193,7 +223,6 @@ def _resampled(rows: np.ndarray, method: str, seed: int) -> list[Interval]:
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    name = f"{method} over {counted(documents, 'document')}"
     return [Interval(float(low), float(high), LEVEL, name) for low, high in zip(found.low, found.high, strict=True)]
 
 

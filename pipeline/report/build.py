@@ -9,10 +9,10 @@ from pipeline.figures import number
 from pipeline.report import figures
 from pipeline.report.across import across_gpus
 from pipeline.report.answer import answer_of, overall_answer
+from pipeline.report.beside import beside_measured
 from pipeline.report.compare import Entry, find_baseline, hold_against
 from pipeline.report.environments import machines, software
 from pipeline.report.groups import Group, rows_of, tables_of
-from pipeline.report.imported import beside_measured
 from pipeline.report.model import BASELINE, Document, Note, Output, Report, Row, Standing, Table
 from pipeline.report.notes import notes_on
 from pipeline.report.published import PublishedTables, beside_published
@@ -130,17 +130,17 @@ def _gpu_name(group: Group, groups: Mapping[Group, object]) -> str:
 
 
 def _documents(entries: Sequence[Entry], articles: Mapping[str, Article]) -> tuple[Document, ...]:
-    """What each row's first launch made of each document, in the dataset's order where that is known."""
+    """What each row's first launch made of the documents to show, in the dataset's order where that is known."""
     outputs: dict[str, dict[str, Output]] = {name: {} for name in articles}
     for entry in entries:
-        for item in entry.first.documents:
+        for item, scores in entry.first.generated.shown_with_scores() if entry.first.generated else ():
             outputs.setdefault(item.id, {})[entry.row.experiment] = Output(
                 text=item.text,
                 finish_reason=item.finish_reason,
                 output_tokens=item.output_tokens,
                 latency_s=item.latency_s,
                 ttft_s=item.ttft_s,
-                scores=entry.first.scores_of(item),
+                scores=scores,
                 tpot_s=item.tpot_s,
             )
     return tuple(

@@ -14,10 +14,11 @@ from pipeline import codec
 from pipeline.host.runs import open_runs
 from pipeline.measures import DocumentResult
 from pipeline.report import csv_file
+from pipeline.report.generated import generated_documents
 from pipeline.report.make import Options, read_contents, read_runs, report_on
 from pipeline.report.model import Report, Row, Table
 from pipeline.report.stored import StoredJob
-from pipeline.results import to_json
+from pipeline.results import DOCUMENTS_FILE, to_json
 
 JOB = ("run", "experiment", "gpu", "launch", "folder")
 """The columns that tell jobs apart, first in the frames of what was measured."""
@@ -63,10 +64,16 @@ def load(runs: Sequence[str], results: Path, data: Path, options: Options | None
     stored, missing = read_runs(contents, results / "report")
     report, absent = report_on(stored, data, options or Options())
     jobs = [job for run in stored for job in run.jobs]
+    folders = [folder for content in contents for folder in content.results]
     return Frames(
         jobs=_frame(pd.json_normalize([_names(job) | to_json(job.result) for job in jobs], max_level=1)),
         documents=_frame(
-            (_names(job) | codec.encode(document) for job in jobs for document in job.documents),
+            (
+                _names(job) | codec.encode(document)
+                for folder, job in zip(folders, jobs, strict=True)
+                if job.generated
+                for document in generated_documents(folder / DOCUMENTS_FILE)
+            ),
             [*JOB, *(field.name for field in fields(DocumentResult))],
         ),
         repeats=_frame((line for job in jobs for line in _repeats(job)), [*JOB, "repeat", "generate_s", "docs_per_s"]),

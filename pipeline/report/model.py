@@ -168,7 +168,7 @@ class Table:
     synthetic: on random weights, which tell of speed, memory and energy alone: no row that runs a model has a score.
     rows: in the order of Standing, ranked ones fastest first. answer: the outcome in one sentence. baseline: the row
     that others are held against; None where it did not run. samples: docs/s of every launch and seconds of every
-    repeat are in the rows' launches. documents: in the order of the workload.
+    repeat are in the rows' launches. documents: those that are shown, in the order of the workload; see is_shown.
     """
 
     scenario: Scenario
@@ -183,6 +183,12 @@ class Table:
     answer: str
     baseline: str | None
     documents: tuple[Document, ...]
+
+    @property
+    def shown_of(self) -> int | None:
+        """Of how many documents, in the row that completed most, `documents` are a part; None where they are all."""
+        most = max((row.docs_completed or 0 for row in self.rows), default=0)
+        return most if 0 < len(self.documents) < most else None
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,9 @@ def _energy_per_document(result: Result) -> float | None:
 def _scores(job: StoredJob) -> dict[str, Estimate]:
     """Over the documents that were scored; the job's own means, without an interval, where those can't be read."""
     docs = job.result.metrics.docs if job.result.metrics else 0
-    by_document = [job.scores_of(item) for item in job.documents]
+    found = job.generated.scores if job.generated else {}
     return {
-        name: mean_score(scores[name] for scores in by_document if name in scores)
+        name: (mean_score(found[name]) if name in found else None)
         or Estimate(mean_of_all, docs, why="the documents' own scores are not at hand")
         for name, mean_of_all in job.scores.items()
     }

@@ -1,12 +1,15 @@
 """The shards of a report's jobs: each with what it did, where, and how fast."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pipeline.report import figures
 from pipeline.report.figures import number
 from pipeline.report.markup import Column
-from pipeline.report.stored import StoredRun
 from pipeline.report.wall_times import ShardRow
+
+if TYPE_CHECKING:  # what reads stored runs takes a second to import, and what shows shards reads none
+    from pipeline.report.stored import StoredRun
 
 NOTE = (
     "A shard is every N-th document of a job, done by a worker of its own. Its speed is that of its own documents by "
@@ -15,7 +18,7 @@ NOTE = (
 )
 
 
-def shard_rows(runs: Sequence[StoredRun]) -> tuple[ShardRow, ...]:
+def shard_rows(runs: "Sequence[StoredRun]") -> tuple[ShardRow, ...]:
     """Of all jobs that were split, in the order of the runs."""
     return tuple(
         ShardRow(run.name, job.result.job.experiment, job.result.job.scenario, job.result.job.launch, of, shard)

@@ -1,40 +1,37 @@
 """Runs as they lie in a results folder, with what a report needs of the files beside each result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pandas as pd
+
 from pipeline import codec
-from pipeline.analysis.metrics import mean
 from pipeline.bertscore import SCORES_FILE, BertScores, read_summary
 from pipeline.comparison.estimates import ROUGE
-from pipeline.documents import Document, choose, fingerprint
-from pipeline.documents import read_documents as read_dataset
+from pipeline.documents import Document, choose, fingerprint, read_documents
 from pipeline.errors import UsageError
 from pipeline.files import read_bytes, sha256_file
 from pipeline.host.wall import Wall
 from pipeline.legacy.result import ImportedResult, read_imported_documents
-from pipeline.measures import DocumentResult, Quality
-from pipeline.plain import parse_json
-from pipeline.results import DOCUMENTS_FILE, LARGEST_DOCUMENTS_BYTES, LOG_FILE, Result, read_documents
+from pipeline.plain import parse_json, shown
+from pipeline.report.generated import BERTSCORE, Generated, gather, generated_documents, is_shown
+from pipeline.results import DOCUMENTS_FILE, LARGEST_DOCUMENTS_BYTES, LOG_FILE, Result
 from pipeline.spec import Workload
-
-TOO_LONG = "too_long"
 
 
 @dataclass(frozen=True)
 class StoredJob:
     """A job's result and what lies beside it.
 
-    folder: with forward slashes, relative to the folder that the report's own folder lies in. documents: those that
-    were generated; empty where there are none, or they can't be read.
+    folder: with forward slashes, relative to the folder that the report's own folder lies in. generated: None where
+    there is nothing, or it can't be read.
     """
 
     result: Result
     folder: str
     has_log: bool = False
-    documents: tuple[DocumentResult, ...] = ()
-    bertscore: Mapping[str, float] = field(default_factory=dict)
+    generated: Generated | None = None
 
     @property
     def run_folder(self) -> str:
@@ -47,23 +44,18 @@ class StoredJob:
         return self.result.metrics.docs_per_s if self.result.metrics else None
 
     @property
+    def document_ids(self) -> pd.Index:
+        """Of what it generated, by their hashes; empty where that isn't known."""
+        return self.generated.scores.index if self.generated else pd.Index([], dtype="int64")
+
+    @property
     def scores(self) -> dict[str, float]:
         """Means by name (see Difference), those that are known."""
-        scores = _rouge(self.result.quality) if self.result.quality else {}
-        bertscore = mean(list(self.bertscore.values()))
-        return scores if bertscore is None else {**scores, "bertscore_f1": bertscore}
-
-    def scores_of(self, document: DocumentResult) -> dict[str, float]:
-        """The same of one document."""
-        scores = _rouge(document)
-        if document.id in self.bertscore:
-            scores["bertscore_f1"] = self.bertscore[document.id]
-        return scores
-
-
-def _rouge(scored: Quality | DocumentResult) -> dict[str, float]:
-    values = {name: getattr(scored, name) for name in ROUGE}
-    return {name: value for name, value in values.items() if value is not None}
+        quality = self.result.quality
+        scores = {name: getattr(quality, name) for name in ROUGE} if quality else {}
+        if self.generated and BERTSCORE in self.generated.scores:
+            scores[BERTSCORE] = float(self.generated.scores[BERTSCORE].mean())
+        return {name: value for name, value in scores.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,7 @@ class StoredRun:
 
 
 Texts = Mapping[str, Mapping[str, Document]]
-"""The datasets' documents by id, by the fingerprint of a workload's documents; those at hand."""
+"""The datasets' documents that are shown, by id, by the fingerprint of a workload's documents; those at hand."""
 
 
 def read_run(
@@ -102,43 +94,46 @@ def read_run(
     """
     jobs, faults = [], []
     for folder, result in results.items():
-        documents: tuple[DocumentResult, ...] = ()
-        bertscore: Mapping[str, float] = {}
+        generated = None
         if result.status == "ok":
             try:
-                documents = _generated(folder / DOCUMENTS_FILE, result)
-                bertscore = _bertscore(folder)
+                generated = _generated(folder, result)
             except UsageError as error:
                 faults.append(str(error))
         log = folder / LOG_FILE
         has_log = log.is_file() and not log.is_symlink()
-        jobs.append(StoredJob(result, f"{beside}/{folder.name}", has_log, documents, bertscore))
+        jobs.append(StoredJob(result, f"{beside}/{folder.name}", has_log, generated))
     return StoredRun(name, label, tuple(commands), tuple(jobs)), faults
 
 
-def _generated(path: Path, result: Result) -> tuple[DocumentResult, ...]:
-    """Those that the job completed, all of them: a part would pass for other documents than the other rows'."""
-    if path.is_symlink():  # left by a job, to have another file read
-        raise UsageError(f"{path}: a link, which no job leaves; delete the job's folder to run it again")
-    found = tuple(item for item in read_documents(path) if item.finish_reason != TOO_LONG)
-    if result.metrics and len(found) != result.metrics.docs:
-        raise UsageError(
-            f"{path}: does not hold the {result.metrics.docs} documents that the job completed, but {len(found)}; "
-            "delete the job's folder to run it again"
-        )
-    return found
+def _generated(folder: Path, result: Result) -> Generated:
+    """What the job completed, all of it: a part would pass for other documents than the other rows'."""
+    path = folder / DOCUMENTS_FILE
+    found = gather(generated_documents(path), result.job.workload.docs)
+    ids = found.scores.index
+    if not ids.is_unique:
+        twice = ids[ids.duplicated()][0]
+        name = next(item.id for item in generated_documents(path) if hash(item.id) == twice)
+        fault = f"holds document {shown(name)} twice"
+    elif result.metrics and len(ids) != result.metrics.docs:
+        fault = f"does not hold the {result.metrics.docs} documents that the job completed, but {len(ids)}"
+    else:
+        return _with_bertscore(found, folder)
+    raise UsageError(f"{path}: {fault}; delete the job's folder to run it again")
 
 
-def _bertscore(folder: Path) -> Mapping[str, float]:
-    """F1 by document; none where it wasn't computed, or of other outputs than those that lie there now."""
+def _with_bertscore(found: Generated, folder: Path) -> Generated:
+    """With F1 by document, unless it wasn't computed, or of other outputs than those that lie there now."""
     summary = read_summary(folder)
     if summary is None or summary.documents_sha256 != sha256_file(folder / DOCUMENTS_FILE):
-        return {}
+        return found
     path = folder / SCORES_FILE
     lines = read_bytes(path, LARGEST_DOCUMENTS_BYTES).splitlines()
     places = ((f"{path}: line {number}", line) for number, line in enumerate(lines, start=1))
     scores = [codec.decode(BertScores, parse_json(line, where), where) for where, line in places]
-    return {score.id: score.bertscore_f1 for score in scores}
+    by_id = {hash(score.id): score.bertscore_f1 for score in scores}
+    column = found.scores.index.map(by_id).astype(float)
+    return replace(found, scores=found.scores.assign(**{BERTSCORE: column}))
 
 
 def read_imports(results: Mapping[Path, ImportedResult]) -> tuple[tuple[StoredImport, ...], list[str]]:
@@ -155,17 +150,19 @@ def read_imports(results: Mapping[Path, ImportedResult]) -> tuple[tuple[StoredIm
 
 
 def read_texts(data: Path, workloads: Sequence[Workload]) -> tuple[Texts, list[str]]:
-    """The documents of the workloads that lie unchanged in the data folder, and why others' can't be shown."""
+    """The documents to show of workloads that lie unchanged in the data folder, and why others' can't be shown."""
     texts: dict[str, Mapping[str, Document]] = {}
     faults = []
     for work in {item.documents_sha256: item for item in workloads}.values():
         try:
-            chosen = choose(read_dataset(data / work.documents), work.docs, work.seed)
+            chosen = choose(read_documents(data / work.documents), work.docs, work.seed)
         except UsageError as error:
             faults.append(f"documents and references of {work.dataset} are not shown: {error}")
             continue
         if fingerprint(chosen) == work.documents_sha256:
-            texts[work.documents_sha256] = {document.id: document for document in chosen}
+            texts[work.documents_sha256] = {
+                document.id: document for document in chosen if is_shown(document.id, work.docs)
+            }
         else:
             fault = f"{data / work.documents} holds others than those that were summarised"
             faults.append(f"documents and references of {work.dataset} are not shown: {fault}")

@@ -138,6 +138,16 @@ def test_texts_are_searched(open_page: OpenPage) -> None:
     expect(page.locator("#document h3")).to_have_text("wikilingua_en-11")
 
 
+def test_a_page_of_a_part_of_the_documents_says_of_how_many(open_page: OpenPage, tmp_path: Path) -> None:
+    report = make_report(40)
+    [table] = report.tables
+    part = replace(report, tables=(replace(table, documents=table.documents[:30]),))
+    page = open_page(written(part, tmp_path / "part.html")).page
+    expect(page.locator("#document-count")).to_have_text("30 documents of 40, a sample")
+    page.locator("#document-search").fill("no text holds this")
+    expect(page.locator("#document-count")).to_have_text("0 of 30 documents")
+
+
 def test_documents_are_ordered_by_how_much_the_experiments_differ(open_page: OpenPage) -> None:
     page = open_page().page
     page.locator("#document-order").select_option("spread")

@@ -2,8 +2,11 @@
 
 import math
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -16,6 +19,14 @@ BASE = NOISE.beta(3, 8, 60)
 CHANGE = NOISE.normal(0.01, 0.05, 60)
 
 
+Rows = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def compared(rows: Rows, baseline: str, seed: int = 0) -> Mapping[str, Mapping[str, Any]]:
+    """The differences of rows given as values by score and document."""
+    return differences({name: pd.DataFrame(scores) for name, scores in rows.items()}, baseline, seed)
+
+
 def by_document(values: np.ndarray) -> dict[str, float]:
     return {f"document-{number}": float(value) for number, value in enumerate(values)}
 
@@ -24,7 +35,7 @@ def test_a_difference_is_paired_over_the_documents_that_both_have() -> None:
     mine = by_document(BASE + 0.25)
     del mine["document-0"]
     rows = {"none": {"rouge1_f1": by_document(BASE)}, "8-bit": {"rouge1_f1": {**mine, "document-99": 1.0}}}
-    found = differences(rows, "none")["8-bit"]["rouge1_f1"]
+    found = compared(rows, "none")["8-bit"]["rouge1_f1"]
     assert found.n == 59
     assert found.baseline_value == pytest.approx(BASE[1:].mean())
     assert found.value == pytest.approx(BASE[1:].mean() + 0.25)
@@ -36,7 +47,7 @@ def test_a_difference_is_paired_over_the_documents_that_both_have() -> None:
 
 def test_interval_and_p_value_are_about_those_of_the_paired_t_test() -> None:
     rows = {"none": {"rouge1_f1": by_document(BASE)}, "8-bit": {"rouge1_f1": by_document(BASE + CHANGE)}}
-    found = differences(rows, "none")["8-bit"]["rouge1_f1"]
+    found = compared(rows, "none")["8-bit"]["rouge1_f1"]
     expected = stats.ttest_rel(BASE + CHANGE, BASE)
     low, high = expected.confidence_interval(0.95)
     assert found.difference.interval is not None
@@ -50,7 +61,7 @@ def test_interval_and_p_value_are_about_those_of_the_paired_t_test() -> None:
 def test_values_that_are_not_known_leave_their_document_out() -> None:
     mine = by_document(BASE + CHANGE) | {"document-0": math.nan}
     base = by_document(BASE) | {"document-1": math.inf}
-    found = differences({"none": {"rouge1_f1": base}, "8-bit": {"rouge1_f1": mine}}, "none")["8-bit"]["rouge1_f1"]
+    found = compared({"none": {"rouge1_f1": base}, "8-bit": {"rouge1_f1": mine}}, "none")["8-bit"]["rouge1_f1"]
     assert found.n == 58
     assert found.difference.value == pytest.approx(CHANGE[2:].mean())
 
@@ -61,20 +72,20 @@ def test_rows_and_scores_with_nothing_in_common_have_no_difference() -> None:
         "other documents": {"rouge1_f1": {"b": 0.2}},
         "other score": {"rouge2_f1": {"a": 0.2}},
     }
-    assert differences(rows, "none") == {"other documents": {}, "other score": {}}
-    assert differences({"8-bit": {"rouge1_f1": {"a": 0.2}}}, "none") == {"8-bit": {}}
+    assert compared(rows, "none") == {"other documents": {}, "other score": {}}
+    assert compared({"8-bit": {"rouge1_f1": {"a": 0.2}}}, "none") == {"8-bit": {}}
 
 
 def test_a_baseline_of_0_has_a_difference_and_no_relative_one() -> None:
     rows = {"none": {"rouge2_f1": by_document(np.zeros(30))}, "8-bit": {"rouge2_f1": by_document(BASE[:30])}}
-    found = differences(rows, "none")["8-bit"]["rouge2_f1"]
+    found = compared(rows, "none")["8-bit"]["rouge2_f1"]
     assert found.relative is None
     assert found.difference.value == pytest.approx(BASE[:30].mean())
 
 
 def test_rows_with_the_same_outputs_do_not_differ() -> None:
     rows = {name: {"rouge1_f1": by_document(BASE)} for name in ("none", "again")}
-    found = differences(rows, "none")["again"]["rouge1_f1"]
+    found = compared(rows, "none")["again"]["rouge1_f1"]
     assert found.difference.interval is not None
     assert (found.difference.value, found.difference.interval.low, found.difference.interval.high) == (0, 0, 0)
     assert (found.p_value, found.p_adjusted, found.detectable) == (1.0, 1.0, None)
@@ -86,7 +97,7 @@ def test_few_documents_have_no_interval_and_a_p_value_from_six_on(n: int, has_p:
         "none": {"rouge1_f1": by_document(BASE[:n])},
         "8-bit": {"rouge1_f1": by_document(BASE[:n] + CHANGE[:n])},
     }
-    found = differences(rows, "none")["8-bit"]["rouge1_f1"]
+    found = compared(rows, "none")["8-bit"]["rouge1_f1"]
     assert found.difference.interval is None
     assert found.difference.why == f"{n} document{'s' if n > 1 else ''}; an interval takes 20"
     assert (found.p_value is not None, found.p_adjusted is not None) == (has_p, has_p)
@@ -95,9 +106,9 @@ def test_few_documents_have_no_interval_and_a_p_value_from_six_on(n: int, has_p:
 def test_a_size_that_would_be_found_is_stated_where_enough_documents_differ_for_the_number_of_tests() -> None:
     change = np.where(np.arange(60) < 10, CHANGE, 0.0)
     rows = {"none": {"rouge1_f1": by_document(BASE)}, "8-bit": {"rouge1_f1": by_document(BASE + change)}}
-    assert differences(rows, "none")["8-bit"]["rouge1_f1"].detectable is not None
+    assert compared(rows, "none")["8-bit"]["rouge1_f1"].detectable is not None
     rows["4-bit"] = rows["8-bit"]
-    assert differences(rows, "none")["8-bit"]["rouge1_f1"].detectable is None
+    assert compared(rows, "none")["8-bit"]["rouge1_f1"].detectable is None
 
 
 def test_holms_correction_gives_its_worked_example() -> None:
@@ -117,7 +128,7 @@ def test_each_score_is_corrected_over_the_rows_that_have_it() -> None:
         "8-bit": {"rouge1_f1": by_document(BASE + CHANGE), "rouge2_f1": by_document(BASE + CHANGE)},
         "4-bit": {"rouge1_f1": by_document(BASE - CHANGE)},
     }
-    found = differences(rows, "none")
+    found = compared(rows, "none")
     in_both, in_one = found["8-bit"]["rouge1_f1"], found["8-bit"]["rouge2_f1"]
     assert in_both.p_value == in_one.p_value == in_one.p_adjusted
     assert in_both.p_adjusted == pytest.approx(2 * in_one.p_value)
@@ -127,15 +138,15 @@ def test_each_score_is_corrected_over_the_rows_that_have_it() -> None:
 def test_the_same_seed_gives_the_same_figures_whatever_other_rows_there_are() -> None:
     two = {"none": {"rouge1_f1": by_document(BASE)}, "8-bit": {"rouge1_f1": by_document(BASE + CHANGE)}}
     three = {"4-bit": {"rouge1_f1": by_document(BASE - CHANGE)}, **two}
-    alone, beside = (differences(rows, "none")["8-bit"]["rouge1_f1"] for rows in (two, three))
-    assert alone == differences(two, "none")["8-bit"]["rouge1_f1"]
+    alone, beside = (compared(rows, "none")["8-bit"]["rouge1_f1"] for rows in (two, three))
+    assert alone == compared(two, "none")["8-bit"]["rouge1_f1"]
     assert (alone.difference, alone.p_value) == (beside.difference, beside.p_value)
-    assert alone.difference != differences(two, "none", seed=1)["8-bit"]["rouge1_f1"].difference
+    assert alone.difference != compared(two, "none", seed=1)["8-bit"]["rouge1_f1"].difference
 
 
 def test_eight_rows_of_a_thousand_documents_and_five_scores_take_a_few_seconds() -> None:
     noise = np.random.default_rng(0)
     rows = {f"experiment-{number}": {score: by_document(noise.random(1000)) for score in SCORES} for number in range(8)}
     started = time.process_time()
-    differences(rows, "experiment-0")
+    compared(rows, "experiment-0")
     assert time.process_time() - started < 5

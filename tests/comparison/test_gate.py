@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.comparison.differences import differences
@@ -104,5 +105,5 @@ def test_the_margin_and_the_length_can_be_set() -> None:
 
 def test_a_row_with_the_baselines_own_outputs_passes() -> None:
     values = {f"document-{number}": float(value) for number, value in enumerate(np.linspace(0.1, 0.3, 40))}
-    rows = {name: {"rouge1_f1": values, "output_tokens": values} for name in ("none", "again")}
+    rows = {name: pd.DataFrame({"rouge1_f1": values, "output_tokens": values}) for name in ("none", "again")}
     assert gate(differences(rows, "none")["again"]).verdict == "pass"

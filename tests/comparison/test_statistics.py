@@ -1,6 +1,7 @@
 """Figures with intervals, against closed forms and scipy's own."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy import stats
 
 from pipeline.comparison.statistics import (
     LEAST_DOCUMENTS,
+    MANY_DOCUMENTS,
     bootstrapped,
     detectable_ratio,
     detectable_shift,
@@ -133,6 +135,54 @@ def test_intervals_of_means_are_as_wide_as_students_where_few_documents_make_the
     ]
     low, high = stats.ttest_1samp(rows, 0, axis=1).confidence_interval(0.95)
     assert np.mean(bootstrap) == pytest.approx(np.mean(high - low), rel=0.02)
+
+
+def skewed(documents: int, differing: float = 1.0) -> np.ndarray:
+    """A row of differences with a long tail, of a share of the documents."""
+    rng = np.random.default_rng(4)
+    values = rng.exponential(0.05, documents) - 0.0495
+    return np.where(rng.random(documents) < differing, values, 0.0)[np.newaxis]
+
+
+def test_an_interval_over_more_documents_than_are_resampled_is_as_wide_as_by_resampling() -> None:
+    [fewer], [more] = (bootstrapped(skewed(n), "bootstrap", 0) for n in (MANY_DOCUMENTS, MANY_DOCUMENTS + 1))
+    assert fewer.interval is not None and more.interval is not None
+    assert (fewer.interval.method, more.interval.method) == (
+        "bootstrap over 10,000 documents", "t over 10,001 documents"
+    )  # fmt: skip
+    width = fewer.interval.high - fewer.interval.low
+    assert (more.interval.low, more.interval.high) == pytest.approx(
+        (fewer.interval.low, fewer.interval.high), abs=width / 30
+    )
+
+
+def test_few_that_differ_among_many_documents_have_their_own_interval() -> None:
+    row = np.zeros((1, MANY_DOCUMENTS * 2))
+    row[0, :3] = 0.5
+    [found] = bootstrapped(row, "bootstrap", 0)
+    assert found.interval is not None and found.interval.method.startswith("3 of 20,000 documents differ")
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.0005, 0.001])
+def test_a_p_value_over_more_documents_than_signs_are_drawn_for_is_that_of_drawn_signs(shift: float) -> None:
+    [fewer], [more] = (sign_flip_p_values(skewed(n) + shift, 0) for n in (MANY_DOCUMENTS, MANY_DOCUMENTS + 1))
+    assert more == pytest.approx(fewer, abs=0.02)
+
+
+def test_signs_are_drawn_for_the_documents_that_differ_however_many_there_are() -> None:
+    few = np.full((1, 5), 0.1)
+    among_many = np.concatenate([few, np.zeros((1, MANY_DOCUMENTS))], axis=1)
+    # of 5 differences of one sign, 2 of the 32 patterns come to as much, which a normal law would put at half of that
+    assert sign_flip_p_values(among_many, 0) == [2 / 32]
+    assert sign_flip_p_values(np.zeros((1, MANY_DOCUMENTS + 1)), 0) == [1.0]
+
+
+def test_a_million_documents_take_a_second_or_two() -> None:
+    row = skewed(1_000_000)
+    begun = time.perf_counter()
+    bootstrapped(row, "bootstrap", 0)
+    sign_flip_p_values(row, 0)
+    assert time.perf_counter() - begun < 20  # resampled they take minutes
 
 
 def test_equal_values_have_an_interval_of_no_width() -> None:

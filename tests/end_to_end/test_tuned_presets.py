@@ -79,6 +79,7 @@ def test_a_damaged_file_is_an_error_that_names_it_and_the_mend(
     assert str(results / PRESETS_FILE) in said and "move the file away to do without its presets" in said
 
 
-def test_no_command_but_tuning_waits_for_what_searches_to_be_imported() -> None:
-    program = "import sys, orchestrator; sys.exit('optuna' in sys.modules)"
+@pytest.mark.parametrize("module", ["optuna", "pandas", "scipy", "matplotlib", "ray"])
+def test_no_command_waits_for_the_import_of_what_it_may_not_need(module: str) -> None:
+    program = f"import sys, orchestrator; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0

@@ -198,6 +198,15 @@ def test_the_latency_charts_caption_names_what_is_drawn() -> None:
     assert [caption(50), caption(5), caption(50, 5)] == [ticks, dots, f"{dots} {ticks}"]
 
 
+def test_a_part_of_the_documents_says_of_how_many_it_is() -> None:
+    part = replace(TABLE, documents=TABLE.documents[:30])
+    chart = distributions.draw(part, "latency")
+    assert chart is not None and chart.caption.startswith("Over 30 of 50 documents of the first launch;")
+    assert [json.loads(documents_json(replace(REPORT, tables=(one,))))["tables"][0]["of"] for one in (part, TABLE)] == [
+        50, None,
+    ]  # fmt: skip
+
+
 def test_a_score_stands_over_its_interval() -> None:
     [column] = [one for group in columns.groups(REPORT, TABLE) for one in group.columns if one.header == "ROUGE-2"]
     assert column.cell(TABLE.rows[0]).below == "0.0590 to 0.0830"

@@ -53,10 +53,8 @@ def draw(table: Table, name: str) -> Chart | None:
             axes.set_xlabel({"s": "seconds", "ms": "milliseconds"}[panel.unit])
         picture = svg.inline(figure, name, title, "; ".join(tips.values()), tips)
     since = "since its own start" if table.scenario == "single" else "since all documents were handed over"
-    caption = (
-        f"Over the documents of the first launch; first token and latency count {since}. The upright line is the "
-        "median."
-    )
+    over = "the documents" if table.shown_of is None else f"{len(table.documents):,} of {table.shown_of:,} documents"
+    caption = f"Over {over} of the first launch; first token and latency count {since}. The upright line is the median."
     sizes = [len(samples[one]) for _, samples in known for one in shown if samples[one]]
     if min(sizes) <= FEW:
         caption += " A dot a document."

@@ -12,11 +12,12 @@ SCORES = ("rouge1_f1", "rouge2_f1", "rougeL_f1")
 
 
 def documents_json(report: Report) -> str:
-    """{texts: [[document, reference]], tables: [{name, experiments, baseline, documents: [[id, text, [output]]]}]}.
+    """{texts: [[document, reference]], tables: [{name, experiments, baseline, of, documents: [[id, text, [output]]]}]}.
 
     Tables on random weights are left out, since what was written there means nothing, and all of them in a report
-    without texts. text: a position in texts, since several tables may share their documents. output: as _output gives
-    it, in the order of experiments. No markup can begin or end in it, so that no text leaves the element that holds it.
+    without texts. of: Table.shown_of. text: a position in texts, since several tables may share their documents.
+    output: as _output gives it, in the order of experiments. No markup can begin or end in it, so that no text leaves
+    the element that holds it.
     """
     texts: dict[tuple[str | None, str | None], int] = {}
     named = zip(report.tables, table_names(report.tables), strict=True)
@@ -53,6 +54,7 @@ def _table(table: Table, name: str, texts: dict[tuple[str | None, str | None], i
         "name": name,
         "experiments": experiments,
         "baseline": table.baseline,
+        "of": table.shown_of,
         "documents": [_document(document, experiments, texts) for document in table.documents],
     }
 

@@ -81,8 +81,11 @@ class Explorer {
     this.places = places;
     this.list.replaceChildren();
     this.more();
-    const found = `${MANY.format(places.length)} of ${MANY.format(documents.length)} documents`;
-    find("#document-count").textContent = wanted ? found : `${MANY.format(documents.length)} documents`;
+    const held = MANY.format(documents.length);
+    const every = this.table.of === null ? "" : ` of ${MANY.format(this.table.of)}, a sample`;
+    find("#document-count").textContent = wanted
+      ? `${MANY.format(places.length)} of ${held} documents`
+      : `${held} documents${every}`;
     if (places.length && !places.includes(this.current)) this.current = places[0];
     if (places.length) this.open(this.current, false);
     else this.view.replaceChildren(make("p", "quiet", "No document holds that text."));

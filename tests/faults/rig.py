@@ -74,11 +74,12 @@ def unrig(cache: Path, image: str = "reference") -> None:
         folder.symlink_to(real)
 
 
-def root(*command: str) -> None:
-    """Run a command that takes root; where it fails the test can't be run."""
+def root(*command: str) -> str:
+    """Run a command that takes root, for what it prints; where it fails the test can't be run."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         cannot_run(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 @contextmanager

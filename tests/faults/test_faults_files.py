@@ -54,10 +54,17 @@ def generating(scene: Scene, cache: Path, *arguments: str) -> Command:
 
 
 def power_comes_back(scene: Scene, disk: Path) -> None:
-    """Mount what reached the disk, once nobody has it open any more."""
+    """Mount what reached the disk, once nobody has it open any more.
+
+    A container that starts at this moment has a copy of all mounts until it has let go of those that aren't its own. As
+    long as one has this one, the same file system, without power, would be mounted again.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while subprocess.run(["umount", scene.results], capture_output=True, check=False).returncode != 0:
         assert time.monotonic() < deadline, f"still open: {scene.processes()}"
+        time.sleep(0.1)
+    while attached := root("losetup", "--associated", str(disk)):
+        assert time.monotonic() < deadline, f"still mounted elsewhere: {attached}"
         time.sleep(0.1)
     subprocess.run(["mount", "-o", "loop", disk, scene.results], check=True)
 

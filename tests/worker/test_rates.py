@@ -43,7 +43,7 @@ def test_without_torch_the_bandwidth_alone_is_measured() -> None:
 
 
 def test_where_memory_is_short_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "available_bytes", lambda *_: 300 << 20)
+    monkeypatch.setattr(rates, "available_bytes", lambda *_: 2 * rates.SMALLEST_BUFFER_BYTES - 1)
     assert measure("cpu", "float32", 16, usable_cores()) is None
 
 

@@ -133,7 +133,7 @@ def _with_bertscore(found: Generated, folder: Path) -> Generated:
     scores = [codec.decode(BertScores, parse_json(line, where), where) for where, line in places]
     by_id = {hash(score.id): score.bertscore_f1 for score in scores}
     column = found.scores.index.map(by_id).astype(float)
-    return replace(found, scores=found.scores.assign(**{BERTSCORE: column}))
+    return replace(found, scores=found.scores.assign(**{BERTSCORE: column})) if column.notna().any() else found
 
 
 def read_imports(results: Mapping[Path, ImportedResult]) -> tuple[tuple[StoredImport, ...], list[str]]:

@@ -260,6 +260,19 @@ def test_bertscore_is_read_where_it_is_of_the_outputs_that_lie_there(
         assert (found and found["value"]) == shown
 
 
+def test_bertscores_of_no_document_that_lies_there_are_no_score(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = results / "mine" / "none--1"
+    settings = BertScoreSettings("roberta-large", "r", "s", layer=17, max_tokens=512, device="cpu")
+    summary = BertScoreSummary(settings, sha256_file(folder / "documents.jsonl"), 0, 0.8, 0.9, 0.85)
+    for scores in ([], [BertScores("another", 0.8, 0.9, 0.85)]):
+        write_scores(folder, scores, summary)
+        report(results, "mine", "--json", "--formats", "md,html,csv")
+        rows = json.loads(capsys.readouterr().out)["tables"][0]["rows"]
+        assert all("bertscore_f1" not in row["scores"] for row in rows)
+
+
 def test_a_link_in_place_of_the_documents_is_not_followed(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     documents = results / "mine" / "vllm--2" / "documents.jsonl"
     documents.unlink()

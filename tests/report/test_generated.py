@@ -45,6 +45,11 @@ def test_what_a_document_does_not_know_is_no_number() -> None:
     assert all(pd.isna(value) for value in line.values())
 
 
+def test_of_a_job_that_generated_nothing_nothing_is_shown() -> None:
+    found = gather([], 5)
+    assert (len(found.scores), list(found.shown_with_scores())) == (0, [])
+
+
 def test_scores_of_a_shown_document_are_those_that_are_known() -> None:
     [(item, scores)] = gather(documents(1), 1).shown_with_scores()
     assert (item.id, scores) == ("document-0", {"rouge1_f1": 0.5})

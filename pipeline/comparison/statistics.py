@@ -119,11 +119,11 @@ def bootstrapped(rows: np.ndarray, method: str, seed: int) -> list[Estimate]:
         why = f"{counted(rows.shape[1], 'document')}; an interval takes {LEAST_DOCUMENTS}"
         return [Estimate(float(row.mean()), row.size, why=why) for row in rows]
     split = [_commonest(row) for row in rows]
-    many = [differing >= LEAST_DIFFERING for _, differing in split]
-    intervals = iter(_of_many(rows[many], method, seed) if any(many) else ())
+    enough = [differing >= LEAST_DIFFERING for _, differing in split]
+    intervals = iter(_of_enough(rows[enough], method, seed) if any(enough) else ())
     return [
-        Estimate(float(row.mean()), row.size, next(intervals) if enough else _of_few(row, value, differing))
-        for row, enough, (value, differing) in zip(rows, many, split, strict=True)
+        Estimate(float(row.mean()), row.size, next(intervals) if differ_enough else _of_few(row, value, differing))
+        for row, differ_enough, (value, differing) in zip(rows, enough, split, strict=True)
     ]
 
 
@@ -197,7 +197,7 @@ def _of_few(values: np.ndarray, commonest: float, differing: int) -> Interval:
     return Interval(commonest - away, commonest + away, LEVEL, method)
 
 
-def _of_many(rows: np.ndarray, method: str, seed: int) -> list[Interval]:
+def _of_enough(rows: np.ndarray, method: str, seed: int) -> list[Interval]:
     """Of rows in which enough documents differ."""
     documents = rows.shape[1]
     if documents <= MANY_DOCUMENTS:

@@ -87,9 +87,10 @@ def _differs(one: StoredImport, entry: Entry) -> tuple[str, ...]:
     batch, old = (1 if job.scenario == "single" else entry.row.batch_size), _batch_size(result)
     if old is not None and batch != old:
         found.append(f"batch size: {figures.name(batch)} instead of {old}")
-    ids, measured = set(map(hash, one.ids)), set(entry.document_ids)
-    if ids != measured:
-        known = bool(ids and measured)
-        common = f", {len(ids & measured)} in common" if known else ", how many in common is not known"
+    measured = entry.document_ids
+    shared = int(measured.isin([hash(name) for name in one.ids]).sum())
+    if not shared == len(one.ids) == len(measured):
+        known = bool(len(one.ids) and len(measured))
+        common = f", {shared} in common" if known else ", how many in common is not known"
         found.append(f"documents: {entry.row.docs_completed} instead of {result.metrics.docs}{common}")
     return tuple(found)

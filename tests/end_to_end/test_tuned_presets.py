@@ -1,8 +1,6 @@
 """Tuned presets of a results folder among the experiments: listed, planned, asked for by name; a damaged file."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from orchestrator import main
 from pipeline.catalog import load_catalog
 from pipeline.tuning.preset import PRESETS_FILE, add_preset, as_preset
 from pipeline.tuning.space import changed, load_settings, space_for
-from tests.conftest import REPOSITORY
 
 CATALOG = load_catalog()
 NAME = "gguf-q4-tuned-cpu-gemma-3-270m"
@@ -77,9 +74,3 @@ def test_a_damaged_file_is_an_error_that_names_it_and_the_mend(
     assert main(["--list", "--results", str(results)]) == 2
     said = capsys.readouterr().err
     assert str(results / PRESETS_FILE) in said and "move the file away to do without its presets" in said
-
-
-@pytest.mark.parametrize("module", ["optuna", "pandas", "scipy", "matplotlib", "ray"])
-def test_no_command_waits_for_the_import_of_what_it_may_not_need(module: str) -> None:
-    program = f"import sys, orchestrator; sys.exit({module!r} in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
